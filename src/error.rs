@@ -1,0 +1,376 @@
+//! What can go wrong, why, and what to do about it.
+//!
+//! No errno is passed on bare: an [`Error`] says what was tried, a [`Cause`] says why it failed in
+//! terms of the system (a limit and its value, a sysctl, a kernel or library that lacks something),
+//! and [`Cause::remedy`] says what would help.
+
+use std::fmt;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something was refused.
+///
+/// "Not supported" and "could not tell" are different answers:
+/// [`is_unsupported`](Cause::is_unsupported) is true only where trying again on the same kernel
+/// and library with more rights or higher limits would not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A value that no kernel would take; found before any system call.
+    #[error("{0}")]
+    Invalid(&'static str),
+
+    /// `ENOSYS`: this kernel has no io_uring.
+    #[error("this kernel has no io_uring")]
+    NoIoUring,
+
+    /// `EPERM` while the sysctl `kernel.io_uring_disabled` is not 0.
+    #[error("io_uring is switched off here (kernel.io_uring_disabled = {value})")]
+    SwitchedOff {
+        /// The sysctl's value: 1 leaves it to the privileged and to `kernel.io_uring_group`,
+        /// 2 forbids it to everybody.
+        value: u32,
+    },
+
+    /// `EPERM` or `EACCES` that no sysctl explains: a seccomp filter or a security module.
+    #[error("the system forbids io_uring to this process (a seccomp filter or security module)")]
+    Forbidden,
+
+    /// `EMFILE`: the process has no file descriptor left. A ring takes one.
+    #[error("no file descriptor is left: this process may have {limit} (RLIMIT_NOFILE)")]
+    OpenFiles {
+        /// The soft limit in force.
+        limit: u64,
+    },
+
+    /// `ENFILE`: the system has no file descriptor left.
+    #[error("the whole system has no file descriptor left (fs.file-max)")]
+    SystemOpenFiles,
+
+    /// `ENOMEM`, and this process's locked memory is limited. Linux 5.11 and older, and 6.14 and
+    /// newer, charge ring memory to the user's locked memory.
+    #[error(
+        "not enough locked memory: this user may lock {limit} bytes in all (RLIMIT_MEMLOCK), \
+         and a ring takes {needed}"
+    )]
+    LockedMemory {
+        /// The soft limit in force, in bytes. It is counted per user, over all processes.
+        limit: u64,
+        /// Bytes that one ring needs.
+        needed: u64,
+    },
+
+    /// `ENOMEM`, and the process has as many mappings as it may have.
+    #[error("too many memory mappings: this process has {used} of {limit} (vm.max_map_count)")]
+    Maps {
+        /// The sysctl `vm.max_map_count`.
+        limit: u64,
+        /// Mappings in use.
+        used: u64,
+    },
+
+    /// `ENOMEM` that no limit explains.
+    #[error("the kernel is out of memory for this")]
+    OutOfMemory,
+
+    /// The liburing that this program was built with has no `io_uring_queue_init_mem`.
+    #[error("built with a liburing that has no io_uring_queue_init_mem (2.5 and newer have it)")]
+    LibraryLacksInitMem,
+
+    /// `EINVAL` to a set-up whose areas are one page each: this kernel does not know
+    /// `IORING_SETUP_NO_MMAP`.
+    #[error("this kernel does not put rings into memory it is given (Linux 6.5 and newer do)")]
+    NoMmapUnsupported,
+
+    /// `EINVAL` or `EFAULT` to areas of more than one page: before Linux 6.10 they had to be
+    /// physically contiguous, and on 6.5 could not be larger at all.
+    #[error(
+        "the kernel wants this ring's memory physically contiguous (Linux 6.10 and newer do not)"
+    )]
+    NotContiguous,
+
+    /// `io_uring_queue_init_mem` refused what the kernel then took when asked directly (liburing
+    /// 2.7 and 2.8 with some sizes on Linux 6.5).
+    #[error("this liburing's io_uring_queue_init_mem refuses a ring that the kernel itself takes")]
+    LibraryRefused,
+
+    /// `EINVAL` to an ordinary set-up: this kernel does not know one of the configuration's flags.
+    #[error("this kernel refuses the configuration (entries or set-up flags)")]
+    ConfigRefused,
+
+    /// `EFAULT` to areas of one page: the memory is of a kind that cannot be pinned for long.
+    #[error("the kernel cannot use this kind of memory for rings")]
+    MemoryUnusable,
+
+    /// The ring as it was set up does not lie inside its slot, or its two areas overlap.
+    /// It was undone and never used.
+    #[error("the ring took {extent} bytes where {room} were meant for it; it was undone")]
+    Misplaced {
+        /// Bytes from the slot's start to the end of what the kernel uses.
+        extent: u64,
+        /// Bytes that the slot has.
+        room: u64,
+    },
+
+    /// The ring was set up, but a NOP did not come back as it should.
+    #[error("the ring was set up, but a NOP did not come back")]
+    Silent,
+
+    /// The submission queue holds as many requests as it can; submit them first.
+    #[error("the submission queue is full ({entries} entries)")]
+    SubmissionFull {
+        /// SQEs that the ring has.
+        entries: u32,
+    },
+
+    /// As many requests are under way as the completion queue can hold; reap some first.
+    #[error("{limit} requests are under way, as many as the completion queue holds")]
+    TooManyInFlight {
+        /// CQEs that the ring has.
+        limit: u32,
+    },
+
+    /// `EEXIST`: the ring has a single issuer, and this is another thread or process.
+    #[error("the ring has a single issuer, and this is not it")]
+    NotTheIssuer,
+
+    /// The slot is in use.
+    #[error("the slot is in use by process {holder}")]
+    SlotTaken {
+        /// Process id of the holder, as that process sees itself.
+        holder: u32,
+    },
+
+    /// The slot's ring was made in another process after it parted from this one, which therefore
+    /// has no descriptor for it.
+    #[error("the slot's ring belongs to another process, which made it after the fork")]
+    MadeElsewhere,
+
+    /// The slot is out of service: a kernel may still write to its memory.
+    #[error("the slot is retired: requests on its last ring could not be brought home")]
+    SlotRetired,
+
+    /// Every slot is in use, out of service, or holds another process's ring.
+    #[error("no slot is free among {slots}")]
+    NoSlotFree {
+        /// How many slots the pool has.
+        slots: usize,
+    },
+
+    /// There is no such slot.
+    #[error("there is no such slot: the pool has {slots}")]
+    NoSuchSlot {
+        /// How many slots the pool has.
+        slots: usize,
+    },
+
+    /// An error number with no more specific meaning here.
+    #[error("{}", .0.desc())]
+    System(nix::errno::Errno),
+}
+
+impl Cause {
+    /// Whether this kernel and library cannot do it at all. False where a limit, a permission or
+    /// the state of the moment stood in the way: then nothing is known about what is supported.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            Cause::NoIoUring
+                | Cause::LibraryLacksInitMem
+                | Cause::NoMmapUnsupported
+                | Cause::NotContiguous
+                | Cause::LibraryRefused
+                | Cause::ConfigRefused
+                | Cause::MemoryUnusable
+                | Cause::Misplaced { .. }
+                | Cause::Silent
+        )
+    }
+
+    /// What would help, as an imperative sentence without a full stop; `None` where nothing
+    /// general can be said.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Cause::NoIoUring => "use Linux 5.10 or newer, built with CONFIG_IO_URING",
+            Cause::SwitchedOff { value: 1 } => {
+                "run `sysctl kernel.io_uring_disabled=0` as root, or join the group that \
+                 kernel.io_uring_group names"
+            }
+            Cause::SwitchedOff { .. } => "run `sysctl kernel.io_uring_disabled=0` as root",
+            Cause::Forbidden => {
+                "allow io_uring_setup, io_uring_enter and io_uring_register in the container's \
+                 seccomp profile"
+            }
+            Cause::OpenFiles { .. } => {
+                "raise it with `ulimit -n N`, LimitNOFILE=N in a systemd unit, or make fewer rings"
+            }
+            Cause::SystemOpenFiles => "raise it with `sysctl fs.file-max=N` as root",
+            Cause::LockedMemory { .. } => {
+                "raise it with `ulimit -l KIB`, LimitMEMLOCK=BYTES in a systemd unit, grant \
+                 CAP_IPC_LOCK, or make fewer or smaller rings"
+            }
+            Cause::Maps { .. } => {
+                "raise it with `sysctl vm.max_map_count=N` as root, or pool the rings (one mapping)"
+            }
+            Cause::OutOfMemory => "make fewer or smaller rings, or free memory",
+            Cause::LibraryLacksInitMem => {
+                "nothing is lost on Linux 6.5 and newer, where the route `direct` does the same; \
+                 otherwise build with liburing 2.5 or newer"
+            }
+            Cause::NoMmapUnsupported => "use Linux 6.5 or newer for combined mappings",
+            Cause::NotContiguous => {
+                "use rings of at most 64 entries on 4 KiB pages, or Linux 6.10 or newer"
+            }
+            Cause::ConfigRefused => "leave out set-up flags newer than the kernel",
+            Cause::NoSlotFree { .. } => "return a ring first, or make the pool with more slots",
+            Cause::SubmissionFull { .. } => "submit the batch, then go on",
+            Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
+            Cause::NotTheIssuer => "submit from the thread that claimed the ring",
+            Cause::SlotTaken { .. } => "claim another slot, or wait until it is returned",
+            Cause::MadeElsewhere => {
+                "claim another slot, or make all rings up front, before the fork"
+            }
+            Cause::Invalid(_)
+            | Cause::LibraryRefused
+            | Cause::MemoryUnusable
+            | Cause::Misplaced { .. }
+            | Cause::Silent
+            | Cause::SlotRetired
+            | Cause::NoSuchSlot { .. }
+            | Cause::System(_) => return None,
+        })
+    }
+}
+
+/// Something that failed: what was tried, and the [`Cause`].
+///
+/// Its `Display` is one line: what, why, the errno's name where there is one, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    what: String,
+    cause: Cause,
+    errno: Option<nix::errno::Errno>,
+}
+
+impl Error {
+    pub(crate) fn new(what: impl Into<String>, cause: Cause) -> Self {
+        Self { what: what.into(), cause, errno: None }
+    }
+
+    pub(crate) fn with_errno(mut self, errno: Option<nix::errno::Errno>) -> Self {
+        self.errno = errno;
+        self
+    }
+
+    /// Says which part of a larger undertaking failed.
+    pub(crate) fn during(mut self, part: impl std::fmt::Display) -> Self {
+        self.what = format!("{part}: {}", self.what);
+        self
+    }
+
+    /// An error number that nothing more is known about.
+    pub(crate) fn system(what: impl Into<String>, errno: nix::errno::Errno) -> Self {
+        Self::new(what, Cause::System(errno)).with_errno(Some(errno))
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The error number that the system gave, if it came to that.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.errno.map(|errno| errno as i32)
+    }
+
+    /// What was tried.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.what)?;
+        write_cause(f, &self.cause, self.errno)?;
+        if let Some(remedy) = self.cause.remedy() {
+            write!(f, "; {remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.errno.as_ref().map(|errno| errno as _)
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = error.errno.map_or(std::io::ErrorKind::Other, |errno| {
+            std::io::Error::from_raw_os_error(errno as i32).kind()
+        });
+        std::io::Error::new(kind, error)
+    }
+}
+
+/// The cause, with the errno's name after it where there is one.
+pub(crate) fn write_cause(
+    f: &mut fmt::Formatter<'_>,
+    cause: &Cause,
+    errno: Option<nix::errno::Errno>,
+) -> fmt::Result {
+    match errno {
+        Some(errno) => write!(f, "{cause} ({errno:?})"),
+        None => write!(f, "{cause}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn an_error_is_one_line_with_what_why_errno_and_remedy() {
+        let text = Error::new("cannot make ring 17", Cause::OpenFiles { limit: 1024 })
+            .with_errno(Some(Errno::EMFILE))
+            .to_string();
+        for part in ["cannot make ring 17", "1024", "RLIMIT_NOFILE", "(EMFILE)", "ulimit -n"] {
+            assert!(text.contains(part), "{part:?} is missing in {text:?}");
+        }
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn limits_and_permissions_are_never_called_unsupported() {
+        for cause in [
+            Cause::OpenFiles { limit: 1 },
+            Cause::SystemOpenFiles,
+            Cause::LockedMemory { limit: 1, needed: 2 },
+            Cause::Maps { limit: 1, used: 1 },
+            Cause::OutOfMemory,
+            Cause::SwitchedOff { value: 2 },
+            Cause::Forbidden,
+        ] {
+            assert!(!cause.is_unsupported(), "{cause}");
+            assert!(cause.remedy().is_some(), "{cause} has no remedy");
+        }
+    }
+
+    #[test]
+    fn an_io_error_made_of_ours_keeps_kind_and_text() {
+        let ours = Error::system("cannot map 1 page", Errno::EPERM);
+        let text = ours.to_string();
+        let io = std::io::Error::from(ours);
+        assert_eq!(io.kind(), std::io::ErrorKind::PermissionDenied);
+        assert_eq!(io.to_string(), text);
+    }
+}

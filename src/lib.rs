@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod caps;
+mod config;
+mod error;
+mod layout;
+mod limits;
+mod operations;
+mod pool;
+mod region;
+mod ring;
+mod setup;
+mod version;
+
+pub use caps::PgAioUringCaps;
+pub use config::{MAX_CQ_ENTRIES, MAX_ENTRIES, RingConfig};
+pub use error::{Cause, Error, Result};
+pub use limits::{Limit, Limits};
+pub use operations::{Features, operation_name};
+pub use pool::{Fallback, FallbackStats, Make, PoolBuilder, RawRing, RingPool, Stats};
+pub use ring::{
+    Batch, Buf, BufMut, Completion, Completions, Full, Prepared, Returned, Ring, SubmitError,
+};
+pub use setup::{Refusal, Route};
+pub use version::{Version, kernel_release};
+
+/// The bindings that this crate is built on, for the raw doors ([`Ring::as_raw`],
+/// [`RingPool::claim_raw`]).
+pub use liburing_sys as sys;
+
+/// Whether this was built with a liburing that has `io_uring_queue_init_mem` (2.5 and newer).
+pub const HAVE_INIT_MEM: bool = liburing_sys::HAVE_INIT_MEM;

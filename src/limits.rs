@@ -1,0 +1,123 @@
+//! What the system allows this process: descriptors, locked memory, mappings, sysctls.
+//!
+//! Read anew at each call, from `getrlimit(2)` and `/proc`; what cannot be read is `None`.
+
+use std::fs;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
+/// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Limit {
+    /// What is in force. A process may raise it up to `hard` by itself.
+    pub soft: u64,
+    /// What only a privileged process can raise.
+    pub hard: u64,
+}
+
+impl Limit {
+    /// The value that means "no limit" (`RLIM_INFINITY`).
+    pub const UNLIMITED: u64 = RLIM_INFINITY;
+
+    fn of(resource: Resource) -> Option<Self> {
+        getrlimit(resource).ok().map(|(soft, hard)| Self { soft, hard })
+    }
+}
+
+/// The limits that decide how many rings a process can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Limits {
+    /// File descriptors per process (`RLIMIT_NOFILE`); each open ring takes one.
+    pub open_files: Option<Limit>,
+    /// File descriptors that are open now.
+    pub open_files_used: Option<u64>,
+    /// Bytes of locked memory per user (`RLIMIT_MEMLOCK`). Ring memory counts on Linux 5.11 and
+    /// older and on 6.14 and newer, unless [`ipc_lock`](Self::ipc_lock).
+    pub locked_memory: Option<Limit>,
+    /// Whether the process has `CAP_IPC_LOCK`, which frees it from the limit on locked memory.
+    pub ipc_lock: Option<bool>,
+    /// Mappings per process (`vm.max_map_count`). A ring with mappings of its own takes two.
+    pub max_map_count: Option<u64>,
+    /// Mappings that there are now.
+    pub maps_used: Option<u64>,
+    /// `kernel.io_uring_disabled`: 0 on, 1 for the privileged and one group, 2 off. `None` before
+    /// Linux 6.6, where it is always on.
+    pub io_uring_disabled: Option<u32>,
+    /// `kernel.io_uring_group`: the group that 1 leaves io_uring to; -1 is none.
+    pub io_uring_group: Option<i64>,
+}
+
+impl Limits {
+    /// Reads them.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            open_files: Limit::of(Resource::RLIMIT_NOFILE),
+            open_files_used: open_files(),
+            locked_memory: Limit::of(Resource::RLIMIT_MEMLOCK),
+            ipc_lock: has_ipc_lock(),
+            max_map_count: number("/proc/sys/vm/max_map_count"),
+            maps_used: maps(),
+            io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
+            io_uring_group: number("/proc/sys/kernel/io_uring_group"),
+        }
+    }
+
+    /// Bytes that this process may lock, if that is limited at all.
+    pub(crate) fn lockable(&self) -> Option<u64> {
+        match (self.locked_memory, self.ipc_lock) {
+            (Some(limit), Some(false)) if limit.soft != Limit::UNLIMITED => Some(limit.soft),
+            _ => None,
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// Descriptors open now, less the one that the counting itself opens.
+fn open_files() -> Option<u64> {
+    let entries = fs::read_dir("/proc/self/fd").ok()?.count();
+    u64::try_from(entries.saturating_sub(1)).ok()
+}
+
+fn maps() -> Option<u64> {
+    let maps = fs::read("/proc/self/maps").ok()?;
+    u64::try_from(maps.iter().filter(|&&byte| byte == b'\n').count()).ok()
+}
+
+fn has_ipc_lock() -> Option<bool> {
+    const CAP_IPC_LOCK: u32 = 14;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << CAP_IPC_LOCK) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_that_linux_always_has_is_read() {
+        let limits = Limits::read();
+        assert!(limits.open_files.unwrap().soft > 0);
+        assert!(limits.open_files_used.unwrap() >= 3, "{limits:?}");
+        assert!(limits.locked_memory.is_some() && limits.ipc_lock.is_some());
+        assert!(limits.max_map_count.unwrap() > limits.maps_used.unwrap());
+    }
+
+    #[test]
+    fn an_open_file_is_counted() {
+        // Other tests open and close files meanwhile, so far more than they do.
+        let before = open_files().unwrap();
+        let files: Vec<_> = (0..200).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+        assert!(open_files().unwrap() >= before + 100);
+        drop(files);
+    }
+}

@@ -1,0 +1,123 @@
+//! A pool's settings, and how it is put together.
+
+use std::sync::Arc;
+
+use super::{Inner, RingPool};
+use crate::config::RingConfig;
+use crate::error::{Cause, Error, Result};
+use crate::layout::{PoolLayout, RingLayout};
+use crate::region::page_size;
+use crate::setup::{self, Route, RouteSet};
+
+/// What happens to a ring that cannot be made by the best route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Fallback {
+    /// It is made by the next route. [`RingPool::stats`] and the ring itself tell.
+    #[default]
+    Allow,
+    /// It is an error, unless the ring lies in the pool's memory (by whichever route).
+    Deny,
+}
+
+/// When rings are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Make {
+    /// When a slot is first claimed: an unused slot costs no descriptor, no pinned memory, and
+    /// nothing at fork.
+    #[default]
+    OnClaim,
+    /// All of them when the pool is built, as PostgreSQL does: every process forked after that
+    /// inherits every ring.
+    UpFront,
+}
+
+/// Settings of a [`RingPool`]; from [`RingPool::builder`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder makes a pool when `build` is called"]
+pub struct PoolBuilder {
+    config: RingConfig,
+    rings: usize,
+    make: Make,
+    routes: RouteSet,
+    fallback: Fallback,
+}
+
+impl PoolBuilder {
+    pub(super) fn new(config: RingConfig) -> Self {
+        Self {
+            config,
+            rings: 1,
+            make: Make::default(),
+            routes: RouteSet::ALL,
+            fallback: Fallback::default(),
+        }
+    }
+
+    /// How many slots the pool has; 1 if nothing is said.
+    pub fn rings(mut self, rings: usize) -> Self {
+        self.rings = rings;
+        self
+    }
+
+    /// When rings are made; on claim if nothing is said.
+    pub fn make(mut self, make: Make) -> Self {
+        self.make = make;
+        self
+    }
+
+    /// Which routes may be tried, best first whatever their order here; all if nothing is said.
+    /// Without a combined one the pool's mapping has no room for rings.
+    pub fn routes(mut self, routes: &[Route]) -> Self {
+        self.routes = RouteSet::only(routes);
+        self
+    }
+
+    /// Whether a ring may have mappings of its own where combined ones fail; allowed if nothing is
+    /// said.
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// Maps the pool's memory and, with [`Make::UpFront`], makes every ring.
+    ///
+    /// # Errors
+    /// [`Cause::Invalid`] for settings that contradict each other; else the cause why memory
+    /// could not be mapped or a ring not be made. Nothing is left behind then.
+    pub fn build(self) -> Result<RingPool> {
+        let invalid = |why| {
+            Error::new(format!("cannot build a pool of {} rings", self.rings), Cause::Invalid(why))
+        };
+        if self.rings == 0 {
+            return Err(invalid("a pool has at least one ring"));
+        }
+        if self.rings > u32::MAX as usize {
+            return Err(invalid("a pool has at most 2^32 - 1 rings"));
+        }
+        if self.make == Make::UpFront && self.config.is_single_issuer() {
+            return Err(invalid(
+                "a single-issuer ring belongs to the thread that makes it, so none can be made \
+                 up front for others",
+            ));
+        }
+        let mut routes = self.routes;
+        if self.fallback == Fallback::Deny {
+            routes = routes.without(Route::Separate);
+        }
+        if routes.best_first().next().is_none() {
+            return Err(invalid("no route is allowed"));
+        }
+        let mut ring = RingLayout::new(&self.config, page_size())?;
+        if let Some(bytes) = setup::bytes_the_library_wants(&self.config) {
+            ring = ring.with_room_for(bytes).ok_or_else(|| invalid("a ring is too large"))?;
+        }
+        let layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
+        let inner = Arc::new(Inner::new(self.config, layout, routes)?);
+        if self.make == Make::UpFront {
+            inner.make_all()?;
+        }
+        Ok(RingPool { inner })
+    }
+}

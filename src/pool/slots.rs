@@ -1,0 +1,235 @@
+//! Who holds which slot.
+//!
+//! Two tables. One lies at the start of the shared mapping, a word for each slot, so that all
+//! processes that inherited the pool agree on it. The other is each process's own: the rings that
+//! it has a descriptor for. It is private because a descriptor means something only in the
+//! process that has it, and because a relative that goes astray could scribble on a shared one.
+//!
+//! This room may hold `unsafe`: it reaches into the shared mapping, and passes boxed rings through
+//! atomic pointers. It guarantees that a slot is held by at most one user at a time, in all
+//! processes, and that only its holder touches its entry in the private table.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+
+use crate::layout::WORD;
+use crate::region::Region;
+use crate::ring::Held;
+
+const _: () = assert!(size_of::<AtomicU64>() == WORD);
+
+/// What a slot is to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// No ring lies in it; its memory is zeroed.
+    Empty,
+    /// A ring lies in it that nobody uses; whoever has a descriptor for it may.
+    Idle,
+    /// Somebody holds it.
+    Claimed,
+    /// A kernel may still write to it: never used again.
+    Retired,
+}
+
+/// A slot's word: state, holder and generation, changed as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) state: State,
+    /// The process that claimed it, while it is claimed.
+    pub(super) holder: u32,
+    /// Counts the rings made in it.
+    pub(super) generation: u32,
+}
+
+/// Linux gives out process ids below 2^22.
+const HOLDER_BITS: u32 = 24;
+
+impl Word {
+    fn pack(self) -> u64 {
+        let holder = u64::from(self.holder) & ((1 << HOLDER_BITS) - 1);
+        u64::from(self.generation) << 32 | holder << 8 | self.state as u64
+    }
+
+    fn unpack(word: u64) -> Self {
+        let state = match word as u8 {
+            0 => State::Empty,
+            1 => State::Idle,
+            2 => State::Claimed,
+            // What nobody wrote is nobody's to use.
+            _ => State::Retired,
+        };
+        let holder = (word >> 8) as u32 & ((1 << HOLDER_BITS) - 1);
+        Self { state, holder, generation: (word >> 32) as u32 }
+    }
+}
+
+/// Both tables.
+#[derive(Debug)]
+pub(super) struct Slots {
+    words: NonNull<AtomicU64>,
+    /// Rings that this process has a descriptor for, while nobody here uses them.
+    kept: Box<[AtomicPtr<Held>]>,
+    /// The generation of each kept ring; 0 where there is none.
+    known: Box<[AtomicU32]>,
+}
+
+// SAFETY: the words are shared memory, accessed atomically; the boxed rings are Send and change
+// hands through atomic pointers.
+unsafe impl Send for Slots {}
+// SAFETY: as above: every access is atomic.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    /// The table at the start of `region`, whose bytes are zero: every slot empty.
+    ///
+    /// # Safety
+    /// The region outlives this, and its first `count` words are used for nothing else.
+    pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
+        Self {
+            words: region.at(0, count * WORD).cast(),
+            kept: (0..count).map(|_| AtomicPtr::default()).collect(),
+            known: (0..count).map(|_| AtomicU32::default()).collect(),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn word(&self, slot: usize) -> &AtomicU64 {
+        assert!(slot < self.count());
+        // SAFETY: there are `count` words in the region (`new`).
+        let at = unsafe { self.words.add(slot) };
+        // SAFETY: the word is aligned (the region begins at a page), zeroed when mapped, and
+        // everybody accesses it atomically; the region outlives `self`.
+        unsafe { at.as_ref() }
+    }
+
+    pub(super) fn look(&self, slot: usize) -> Word {
+        Word::unpack(self.word(slot).load(Acquire))
+    }
+
+    /// Whether this process has a descriptor for the ring that lies in the slot now.
+    pub(super) fn is_known(&self, slot: usize, word: Word) -> bool {
+        self.known[slot].load(Relaxed) == word.generation && word.generation != 0
+    }
+
+    /// Claims a slot that was seen as `seen`: false if somebody else was quicker.
+    /// An empty slot gets a new generation, for the ring that will be made.
+    pub(super) fn claim(&self, slot: usize, seen: Word, holder: u32) -> Option<u32> {
+        let generation = match seen.state {
+            State::Idle => seen.generation,
+            // 0 means none.
+            State::Empty => seen.generation.wrapping_add(1).max(1),
+            State::Claimed | State::Retired => return None,
+        };
+        let claimed = Word { state: State::Claimed, holder, generation };
+        self.word(slot)
+            .compare_exchange(seen.pack(), claimed.pack(), AcqRel, Relaxed)
+            .is_ok()
+            .then_some(generation)
+    }
+
+    /// Ends a claim. Only the slot's holder calls this.
+    pub(super) fn settle(&self, slot: usize, state: State, generation: u32) {
+        self.word(slot).store(Word { state, holder: 0, generation }.pack(), Release);
+    }
+
+    /// Keeps a ring in its slot's entry of the private table. Only the slot's holder calls this.
+    pub(super) fn keep(&self, held: Box<Held>) {
+        let ticket = held.ticket;
+        self.known[ticket.slot()].store(ticket.generation, Relaxed);
+        let old = self.kept[ticket.slot()].swap(Box::into_raw(held), AcqRel);
+        // SAFETY: what the table held came from `into_raw` here, and is taken out once.
+        drop(unsafe { boxed(old) });
+    }
+
+    /// Takes the ring out of the private table: the one that lies in the slot, or one from before
+    /// that a relative has replaced. Only the slot's holder calls this, or the pool's last owner.
+    pub(super) fn take(&self, slot: usize) -> Option<Box<Held>> {
+        self.known[slot].store(0, Relaxed);
+        let old = self.kept[slot].swap(std::ptr::null_mut(), AcqRel);
+        // SAFETY: as in `keep`.
+        unsafe { boxed(old) }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        for slot in 0..self.count() {
+            drop(self.take(slot));
+        }
+    }
+}
+
+/// # Safety
+/// `held` is null or came from `Box::into_raw`, and belongs to nobody else.
+unsafe fn boxed(held: *mut Held) -> Option<Box<Held>> {
+    // SAFETY: forwarded to the caller.
+    (!held.is_null()).then(|| unsafe { Box::from_raw(held) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: usize = 4;
+
+    fn slots(region: &Region) -> Slots {
+        // SAFETY: the tests keep the region longer, and use it for nothing else.
+        unsafe { Slots::new(region, COUNT) }
+    }
+
+    #[test]
+    fn a_word_comes_back_as_it_was_packed() {
+        for state in [State::Empty, State::Idle, State::Claimed, State::Retired] {
+            let word = Word { state, holder: (1 << 22) - 1, generation: u32::MAX };
+            assert_eq!(Word::unpack(word.pack()), word);
+        }
+        let fresh = Word { state: State::Empty, holder: 0, generation: 0 };
+        assert_eq!(fresh.pack(), 0, "a zeroed mapping is a table of empty slots");
+        assert_eq!(Word::unpack(77).state, State::Retired);
+    }
+
+    #[test]
+    fn only_the_first_of_two_who_saw_the_same_word_gets_the_slot() {
+        let region = Region::anonymous(4096).unwrap();
+        let (parent, child) = (slots(&region), slots(&region));
+        let (a, b) = (parent.look(2), child.look(2));
+        assert_eq!(parent.claim(2, a, 100), Some(1));
+        assert_eq!(child.claim(2, b, 200), None);
+        let word = child.look(2);
+        assert_eq!((word.state, word.holder), (State::Claimed, 100));
+        assert_eq!(child.claim(2, word, 200), None, "a claimed slot is not claimed again");
+    }
+
+    #[test]
+    fn each_ring_made_in_a_slot_has_another_generation() {
+        let region = Region::anonymous(4096).unwrap();
+        let slots = slots(&region);
+        let first = slots.claim(0, slots.look(0), 1).unwrap();
+        slots.settle(0, State::Empty, first);
+        let second = slots.claim(0, slots.look(0), 1).unwrap();
+        assert_ne!(first, second);
+        slots.settle(0, State::Idle, second);
+        assert_eq!(slots.claim(0, slots.look(0), 1), Some(second), "an idle ring is the same");
+    }
+
+    #[test]
+    fn a_generation_that_wraps_skips_the_value_that_means_none() {
+        let region = Region::anonymous(4096).unwrap();
+        let slots = slots(&region);
+        slots.settle(1, State::Empty, u32::MAX);
+        assert_eq!(slots.claim(1, slots.look(1), 1), Some(1));
+    }
+
+    #[test]
+    fn a_retired_slot_is_never_claimed() {
+        let region = Region::anonymous(4096).unwrap();
+        let slots = slots(&region);
+        slots.settle(3, State::Retired, 5);
+        assert_eq!(slots.claim(3, slots.look(3), 1), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! What a pool tells of itself.
+
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::setup::{OpenRing, Refusal, Route};
+
+/// Rings that did not come to be by a certain route, and why the first of them did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FallbackStats {
+    /// How many rings this process made by a worse route.
+    pub rings: usize,
+    /// The first refusal. Each ring knows its own ([`Ring::refusals`](crate::Ring::refusals)).
+    pub first: Refusal,
+}
+
+/// A pool's counters, at one moment. Other threads and processes may change them meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Stats {
+    /// Slots of the pool.
+    pub slots: usize,
+    /// Slots held now, by whichever process.
+    pub claimed: usize,
+    /// Slots with an open ring that nobody uses.
+    pub idle: usize,
+    /// Slots out of service.
+    pub retired: usize,
+    /// Rings open in this process, inherited ones included.
+    pub open: usize,
+    /// Of those, by `init_mem`.
+    pub init_mem: usize,
+    /// Of those, by `direct`.
+    pub direct: usize,
+    /// Of those, by `separate`, with two mappings each.
+    pub separate: usize,
+    /// Bytes of the pool's one mapping.
+    pub bytes: usize,
+    /// Bytes of one slot; 0 where no ring may lie in the pool's memory.
+    pub bytes_per_ring: usize,
+    /// Routes that were refused, best first.
+    pub fallbacks: Vec<FallbackStats>,
+}
+
+impl Stats {
+    /// Rings open in this process by `route`.
+    #[must_use]
+    pub fn by_route(&self, route: Route) -> usize {
+        match route {
+            Route::InitMem => self.init_mem,
+            Route::Direct => self.direct,
+            Route::Separate => self.separate,
+        }
+    }
+}
+
+/// Counts what only this process knows.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    open: [AtomicUsize; Route::ALL.len()],
+    refused: [(AtomicUsize, OnceLock<Refusal>); Route::ALL.len()],
+}
+
+impl Counters {
+    pub(super) fn opened(&self, ring: &OpenRing) {
+        self.open[ring.route() as usize].fetch_add(1, Relaxed);
+        for refusal in ring.refusals() {
+            let (count, first) = &self.refused[refusal.route() as usize];
+            count.fetch_add(1, Relaxed);
+            let _ = first.set(*refusal);
+        }
+    }
+
+    pub(super) fn closed(&self, ring: &OpenRing) {
+        self.open[ring.route() as usize].fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn open(&self, route: Route) -> usize {
+        self.open[route as usize].load(Relaxed)
+    }
+
+    pub(super) fn fallbacks(&self) -> Vec<FallbackStats> {
+        let counted = |(count, first): &(AtomicUsize, OnceLock<Refusal>)| {
+            let first = *first.get()?;
+            Some(FallbackStats { rings: count.load(Relaxed), first })
+        };
+        self.refused.iter().filter_map(counted).collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! Buffers that can be lent to the kernel.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+/// Memory that the kernel may read from while a request is under way.
+///
+/// A buffer is moved into its ring for that time, so nobody can touch, move or free it. It must
+/// not borrow anything (`'static`), since a ring may be leaked.
+///
+/// A program that needs several kinds in one ring makes an enum of them and implements this by
+/// forwarding.
+///
+/// # Safety
+/// [`stable_ptr`](Self::stable_ptr) returns an address that stays valid for reads of
+/// [`len`](Self::len) initialised bytes, the same ones, while the value lives, wherever it is
+/// moved; and nobody changes those bytes through a shared reference.
+pub unsafe trait Buf: 'static {
+    /// Where the bytes are.
+    fn stable_ptr(&self) -> *const u8;
+
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Memory that the kernel may write to while a request is under way.
+///
+/// # Safety
+/// As for [`Buf`], and [`stable_mut_ptr`](Self::stable_mut_ptr) is the same address, valid for
+/// writes too: nobody else has access to the bytes while this value is owned.
+pub unsafe trait BufMut: Buf {
+    /// Where the bytes are.
+    fn stable_mut_ptr(&mut self) -> *mut u8;
+}
+
+// SAFETY: a vector's bytes are on the heap, where they stay when the vector is moved, and the
+// vector owns them alone.
+unsafe impl Buf for Vec<u8> {
+    fn stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+}
+
+// SAFETY: as above; `as_mut_ptr` is the same address.
+unsafe impl BufMut for Vec<u8> {
+    fn stable_mut_ptr(&mut self) -> *mut u8 {
+        self.as_mut_ptr()
+    }
+}
+
+// SAFETY: a boxed slice's bytes are on the heap, where they stay when the box is moved, and the
+// box owns them alone.
+unsafe impl Buf for Box<[u8]> {
+    fn stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+// SAFETY: as above; `as_mut_ptr` is the same address.
+unsafe impl BufMut for Box<[u8]> {
+    fn stable_mut_ptr(&mut self) -> *mut u8 {
+        self.as_mut_ptr()
+    }
+}
+
+// SAFETY: the bytes live for ever and cannot change. Only to write from: no `BufMut`.
+unsafe impl Buf for &'static [u8] {
+    fn stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+// SAFETY: the bytes are on the heap and stay while any owner lives; shared, they cannot change
+// (`Arc::get_mut` needs the only owner, and the ring is one). Only to write from: no `BufMut`.
+unsafe impl Buf for Arc<[u8]> {
+    fn stable_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stays(mut buf: impl BufMut) {
+        let (at, len) = (buf.stable_ptr().addr(), buf.len());
+        assert_eq!(buf.stable_mut_ptr().addr(), at);
+        let moved = Box::new(buf);
+        assert_eq!((moved.stable_ptr().addr(), moved.len()), (at, len));
+    }
+
+    #[test]
+    fn an_address_stays_when_the_buffer_is_moved() {
+        stays(vec![1u8; 100]);
+        stays(vec![1u8; 100].into_boxed_slice());
+        let shared: Arc<[u8]> = vec![1u8; 100].into();
+        let at = shared.stable_ptr().addr();
+        let moved = Box::new(shared);
+        assert_eq!(moved.stable_ptr().addr(), at);
+    }
+}

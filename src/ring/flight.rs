@@ -1,0 +1,163 @@
+//! The table of requests under way: which buffer and tag belong to which `user_data`.
+
+/// Most rings' `user_data` is an index into the table with the entry's generation above it, so
+/// that a completion that is not ours, or comes twice, finds nothing.
+#[derive(Debug)]
+pub(super) struct Flight<B> {
+    entries: Vec<Entry<B>>,
+    /// First free entry, or `NONE`.
+    free: u32,
+    used: u32,
+    limit: u32,
+}
+
+#[derive(Debug)]
+struct Entry<B> {
+    generation: u32,
+    state: State<B>,
+}
+
+#[derive(Debug)]
+enum State<B> {
+    Free { next: u32 },
+    Used { tag: u64, buf: Option<B> },
+}
+
+const NONE: u32 = u32::MAX;
+
+/// `user_data` of a request that is nobody's: its completion is dropped. The table's keys have a
+/// small index in their lower half.
+pub(super) const NOBODY: u64 = u64::MAX - 1;
+
+impl<B> Flight<B> {
+    /// A table for at most `limit` requests. It takes no memory before the first one.
+    pub(super) fn new(limit: u32) -> Self {
+        Self { entries: Vec::new(), free: NONE, used: 0, limit }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.used
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.used == self.limit
+    }
+
+    /// Puts a request in. Returns its key, and its buffer where that stays until it is removed.
+    /// The caller has made sure of room.
+    pub(super) fn insert(&mut self, tag: u64, buf: Option<B>) -> (u64, &mut Option<B>) {
+        assert!(!self.is_full());
+        self.used += 1;
+        let index = match self.free {
+            NONE => {
+                if self.entries.capacity() == 0 {
+                    // Once and for all: entries never move while the kernel has their addresses.
+                    self.entries.reserve_exact(self.limit as usize);
+                }
+                self.entries.push(Entry { generation: 0, state: State::Free { next: NONE } });
+                // At most `limit`, which is an u32.
+                (self.entries.len() - 1) as u32
+            }
+            index => index,
+        };
+        let entry = &mut self.entries[index as usize];
+        if let State::Free { next } = entry.state {
+            self.free = next;
+        }
+        entry.state = State::Used { tag, buf };
+        let key = u64::from(entry.generation) << 32 | u64::from(index);
+        match &mut entry.state {
+            State::Used { buf, .. } => (key, buf),
+            State::Free { .. } => unreachable!("set just before"),
+        }
+    }
+
+    fn find(&mut self, key: u64) -> Option<&mut Entry<B>> {
+        let (index, generation) = (key as u32, (key >> 32) as u32);
+        self.entries
+            .get_mut(index as usize)
+            .filter(|entry| entry.generation == generation)
+            .filter(|entry| matches!(entry.state, State::Used { .. }))
+    }
+
+    /// Takes a request out: its tag and buffer.
+    pub(super) fn remove(&mut self, key: u64) -> Option<(u64, Option<B>)> {
+        let next = self.free;
+        let entry = self.find(key)?;
+        entry.generation = entry.generation.wrapping_add(1);
+        let state = std::mem::replace(&mut entry.state, State::Free { next });
+        self.free = key as u32;
+        self.used -= 1;
+        match state {
+            State::Used { tag, buf } => Some((tag, buf)),
+            State::Free { .. } => unreachable!("`find` finds used entries"),
+        }
+    }
+
+    /// The tag of a request that stays in.
+    pub(super) fn tag(&mut self, key: u64) -> Option<u64> {
+        self.find(key).and_then(|entry| match entry.state {
+            State::Used { tag, .. } => Some(tag),
+            State::Free { .. } => None,
+        })
+    }
+
+    /// Keys of all that is in.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.entries.iter().enumerate().filter_map(|(index, entry)| match entry.state {
+            State::Used { .. } => Some(u64::from(entry.generation) << 32 | index as u64),
+            State::Free { .. } => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_that_comes_twice_or_is_not_ours_finds_nothing() {
+        let mut flight = Flight::new(4);
+        let (key, _) = flight.insert(7, Some("buffer"));
+        assert_eq!(flight.remove(key), Some((7, Some("buffer"))));
+        assert_eq!(flight.remove(key), None);
+        let (again, _) = flight.insert(8, None);
+        assert_ne!(again, key, "the entry is used again under another key");
+        assert_eq!(flight.remove(key), None);
+        assert_eq!(flight.remove(NOBODY), None);
+        assert_eq!(flight.remove(u64::MAX), None);
+        assert_eq!(flight.len(), 1);
+    }
+
+    #[test]
+    fn entries_never_move_once_the_first_is_in() {
+        let mut flight = Flight::new(1000);
+        let (first, buf) = flight.insert(0, Some(0u64));
+        let at = std::ptr::from_mut(buf).addr();
+        let keys: Vec<u64> = (1..1000).map(|tag| flight.insert(tag, Some(tag)).0).collect();
+        assert!(flight.is_full());
+        for key in keys {
+            flight.remove(key).unwrap();
+        }
+        assert_eq!(flight.keys().collect::<Vec<_>>(), [first]);
+        let State::Used { buf, .. } = &flight.entries[0].state else { panic!() };
+        assert_eq!(std::ptr::from_ref(buf).addr(), at);
+    }
+
+    #[test]
+    fn generations_wrap_without_losing_an_entry() {
+        let mut flight = Flight::new(1);
+        let (key, _) = flight.insert(1, Some(()));
+        flight.remove(key).unwrap();
+        flight.entries[0].generation = u32::MAX;
+        let (last, _) = flight.insert(2, Some(()));
+        assert_ne!(last, NOBODY);
+        assert_eq!(flight.remove(last), Some((2, Some(()))));
+        let (wrapped, _) = flight.insert(3, Some(()));
+        assert_eq!(flight.tag(wrapped), Some(3));
+    }
+}

@@ -1,0 +1,51 @@
+//! What a ring takes along when it is claimed, and where it goes when it is dropped.
+
+use super::queues::Queues;
+use crate::config::RingConfig;
+use crate::setup::OpenRing;
+
+/// Which slot a ring has, and which of the rings that were in that slot it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Ticket {
+    pub(crate) slot: u32,
+    /// Counts the rings made in the slot; relatives know by it whether theirs is still the one.
+    pub(crate) generation: u32,
+    /// The process that made the ring, and alone may put another in its place.
+    pub(crate) maker: u32,
+}
+
+impl Ticket {
+    pub(crate) fn slot(&self) -> usize {
+        self.slot as usize
+    }
+}
+
+/// A ring between its slot and its user: boxed once, when it is made, and passed to and fro.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) ring: OpenRing,
+    pub(crate) queues: Queues,
+    pub(crate) ticket: Ticket,
+}
+
+impl Held {
+    pub(crate) fn new(ring: OpenRing, config: &RingConfig, ticket: Ticket) -> Self {
+        let queues = Queues::new(ring.raw(), config);
+        Self { ring, queues, ticket }
+    }
+
+    /// Takes the queues as they are in the memory shared with relatives who may have used the
+    /// ring since: this process's copy of liburing's struct does not know.
+    pub(crate) fn resync(&mut self) {
+        self.queues.resync(self.ring.raw_mut());
+    }
+}
+
+/// Where a ring goes when its user is done with it.
+pub(crate) trait Home: Send + Sync {
+    /// Nothing is in flight: the next user may have it as it is.
+    fn give_back(&self, held: Box<Held>);
+
+    /// A kernel may still write to its memory: neither ring nor slot may be used again.
+    fn retire(&self, held: Box<Held>);
+}

@@ -1,0 +1,223 @@
+//! A ring in exclusive use, and safe I/O on it.
+//!
+//! The rooms of this floor may hold `unsafe`: they read and write memory that is shared with the
+//! kernel, and hand it addresses of buffers. They guarantee that a buffer whose address the kernel
+//! has stays where it is and is touched by nobody until its completion is reaped, whatever is
+//! dropped or forgotten, and in whatever order.
+
+mod batch;
+mod buf;
+mod completion;
+mod flight;
+mod home;
+mod leave;
+mod op;
+mod queues;
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use crate::config::RingConfig;
+use crate::error::{Cause, Error, Result};
+use crate::layout::RingLayout;
+use crate::region::page_size;
+use crate::setup::{self, Learned, OpenRing, Refusal, Route, RouteSet};
+
+pub use batch::{Batch, Full, Prepared, Returned, SubmitError};
+pub use buf::{Buf, BufMut};
+pub use completion::{Completion, Completions};
+pub(crate) use home::{Held, Home, Ticket};
+
+use flight::Flight;
+
+/// A ring that this value has to itself, with buffers of type `B`.
+///
+/// A buffer goes in with its request and comes back with its completion. The table of requests
+/// under way is as large as the completion queue, so completions cannot overflow; it is allocated
+/// at the first request.
+///
+/// Dropped, a ring of a pool goes back to it, open, with its descriptor. If requests are still
+/// under way they are cancelled and waited for, for a second at most; buffers that even then are
+/// in the kernel's hands are leaked, and the slot is retired.
+///
+/// A ring belongs to the process that claimed it. In a forked child the copy is inert: dropping it
+/// there closes the child's descriptor and nothing else; do not submit on it.
+pub struct Ring<B: 'static> {
+    /// Taken in `drop`, and only there.
+    held: ManuallyDrop<Box<Held>>,
+    /// Taken in `drop`: dropped if nothing is in flight, else leaked.
+    flight: ManuallyDrop<Flight<B>>,
+    home: Option<Arc<dyn Home>>,
+    /// The process that may submit and reap.
+    owner: u32,
+}
+
+impl<B: 'static> Ring<B> {
+    /// A ring of its own, in no pool, with mappings of its own (the route `separate`).
+    ///
+    /// # Errors
+    /// The [`Cause`] why it could not be set up.
+    pub fn open(config: &RingConfig) -> Result<Self> {
+        let layout = RingLayout::new(config, page_size())?;
+        let routes = RouteSet::only(&[Route::Separate]);
+        #[allow(unsafe_code)]
+        // SAFETY: no memory is given.
+        let ring = unsafe { setup::open(config, &layout, routes, &Learned::default(), None) }?;
+        Ok(Self::alone(ring, config))
+    }
+
+    /// A ring that no pool waits for.
+    pub(crate) fn alone(ring: OpenRing, config: &RingConfig) -> Self {
+        Self::new(Box::new(Held::new(ring, config, Ticket::default())), None)
+    }
+
+    /// A ring that goes back to `home`.
+    pub(crate) fn claimed(held: Box<Held>, home: Arc<dyn Home>) -> Self {
+        Self::new(held, Some(home))
+    }
+
+    fn new(mut held: Box<Held>, home: Option<Arc<dyn Home>>) -> Self {
+        held.resync();
+        let flight = ManuallyDrop::new(Flight::new(held.queues.cq_len()));
+        Self { held: ManuallyDrop::new(held), flight, home, owner: std::process::id() }
+    }
+
+    /// Begins a batch of requests. What an earlier batch left unsubmitted, by being forgotten, is
+    /// taken back first, and its buffers dropped.
+    pub fn batch<'fd>(&mut self) -> Batch<'_, 'fd, B> {
+        drop(self.take_back());
+        Batch::new(self)
+    }
+
+    /// Waits until at least `n` requests have completed, or all that are in flight if those are
+    /// fewer, and gives out every completion that is there.
+    ///
+    /// It never waits for nothing: with no request in flight it returns at once.
+    ///
+    /// # Errors
+    /// [`Cause::System`] with `EINTR` if a signal came first; nothing is lost then.
+    pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
+        drop(self.take_back());
+        let n = n.min(self.flight.len());
+        if self.held.queues.cq_ready() < n {
+            self.held
+                .enter_and_wait(n)
+                .map_err(|errno| system("cannot wait for completions", errno))?;
+        }
+        Ok(Completions::new(self))
+    }
+
+    /// The completions that are there, without waiting.
+    pub fn peek(&mut self) -> Completions<'_, B> {
+        if self.held.queues.cq_ready() == 0 && self.flight.len() > 0 {
+            // Completions may be waiting for a turn in this task; what it cannot do now it will
+            // at the next wait, so an error is none here.
+            let _ = self.held.enter_and_wait(0);
+        }
+        Completions::new(self)
+    }
+
+    /// Requests submitted and not reaped, plus those of a forgotten batch.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.flight.len()
+    }
+
+    /// SQEs of the ring: the most requests in one batch.
+    #[must_use]
+    pub fn sq_len(&self) -> u32 {
+        self.held.queues.sq_len()
+    }
+
+    /// CQEs of the ring: the most requests in flight.
+    #[must_use]
+    pub fn cq_len(&self) -> u32 {
+        self.held.queues.cq_len()
+    }
+
+    /// The slot it has in its pool; `None` for a ring of its own.
+    #[must_use]
+    pub fn slot(&self) -> Option<usize> {
+        self.home.is_some().then(|| self.held.ticket.slot())
+    }
+
+    /// How it came to be.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        self.held.ring.route()
+    }
+
+    /// Why it did not come to be by a better route: a refusal for each one that was tried.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusal] {
+        self.held.ring.refusals()
+    }
+
+    /// Bytes from its slot's start to the end of what the kernel uses, as the kernel reported it;
+    /// 0 if it has mappings of its own.
+    #[must_use]
+    pub fn extent(&self) -> usize {
+        self.held.ring.extent()
+    }
+
+    /// The ring as liburing knows it, for questions to the kernel.
+    pub(crate) fn open_ring(&mut self) -> &mut OpenRing {
+        &mut self.held.ring
+    }
+
+    /// liburing's struct, for what this crate does not do.
+    ///
+    /// # Safety
+    /// The pointer is valid while the ring is neither moved nor dropped. Do not exit the ring
+    /// (`io_uring_queue_exit`), do not reap completions of requests made through [`Batch`], and
+    /// leave no SQE prepared and no completion of your own behind when you next use this value;
+    /// memory that your own requests use stays yours to keep until they complete.
+    #[allow(unsafe_code)]
+    pub unsafe fn as_raw(&mut self) -> *mut liburing_sys::io_uring {
+        self.held.ring.raw_mut()
+    }
+
+    /// Takes back what is prepared and not submitted: the kernel has not seen it.
+    fn take_back(&mut self) -> Vec<Returned<B>> {
+        let Held { ring, queues, .. } = &mut **self.held;
+        let flight = &mut *self.flight;
+        let mut returned = Vec::new();
+        queues.take_back(ring.raw_mut(), |user_data| {
+            if let Some((tag, buf)) = flight.remove(user_data) {
+                returned.push(Returned { tag, buf });
+            }
+        });
+        returned
+    }
+}
+
+impl<B: 'static> AsFd for Ring<B> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is open for as long as the ring lives, which `self` borrows.
+        unsafe {
+            BorrowedFd::borrow_raw(self.held.ring.fd())
+        }
+    }
+}
+
+impl<B: 'static> std::fmt::Debug for Ring<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring")
+            .field("slot", &self.slot())
+            .field("route", &self.route())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An errno of submission or waiting, with the one meaning it may have there.
+fn system(what: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::EEXIST => Error::new(what, Cause::NotTheIssuer).with_errno(Some(errno)),
+        errno => Error::system(what, errno),
+    }
+}

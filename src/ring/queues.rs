@@ -1,0 +1,209 @@
+//! The two queues, over the memory that is shared with the kernel.
+//!
+//! Heads and tails are counters that wrap; only their differences mean anything. The ordering is
+//! liburing's: a CQ tail is loaded with acquire before the entries are read, a CQ head is stored
+//! with release after, and the SQ needs no more than that on a ring without a kernel thread that
+//! submits (`IORING_SETUP_SQPOLL`, which this crate does not offer).
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use liburing_sys as sys;
+use nix::errno::Errno;
+
+use super::home::Held;
+use super::op::Sqe;
+use crate::config::RingConfig;
+
+/// A completion, as the kernel writes it (`struct io_uring_cqe` without the second half of
+/// `CQE32`).
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Cqe {
+    pub(super) user_data: u64,
+    pub(super) res: i32,
+    pub(super) flags: u32,
+}
+
+const _: () = assert!(size_of::<Cqe>() == 16 && size_of::<Sqe>() == 64);
+const _: () = assert!(align_of::<Cqe>() == 8 && align_of::<Sqe>() == 8);
+
+/// Where the queues are. Lengths are kept here and not read from the shared memory again, so that
+/// no index can leave the arrays, whoever writes there.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    sq_head: NonNull<AtomicU32>,
+    sq_tail: NonNull<AtomicU32>,
+    sqes: NonNull<Sqe>,
+    sq_len: u32,
+    sqe_shift: u32,
+    cq_head: NonNull<AtomicU32>,
+    cq_tail: NonNull<AtomicU32>,
+    cqes: NonNull<Cqe>,
+    cq_len: u32,
+    cqe_shift: u32,
+}
+
+// SAFETY: addresses of shared memory, bound to no thread; the ring they belong to has one user.
+unsafe impl Send for Queues {}
+// SAFETY: through `&Queues` only atomics are read.
+unsafe impl Sync for Queues {}
+
+impl Queues {
+    /// The queues of an open ring. They may be used while that ring is open, and not longer: both
+    /// lie in one [`Held`].
+    pub(super) fn new(raw: &sys::io_uring, config: &RingConfig) -> Self {
+        let word = |at: *mut u32| NonNull::new(at).expect("an open ring has queues").cast();
+        Self {
+            sq_head: word(raw.sq.khead),
+            sq_tail: word(raw.sq.ktail),
+            sqes: NonNull::new(raw.sq.sqes).expect("an open ring has SQEs").cast(),
+            sq_len: config.sq_len(),
+            sqe_shift: config.sqe_shift(),
+            cq_head: word(raw.cq.khead),
+            cq_tail: word(raw.cq.ktail),
+            cqes: NonNull::new(raw.cq.cqes).expect("an open ring has CQEs").cast(),
+            cq_len: config.cq_len(),
+            cqe_shift: config.cqe_shift(),
+        }
+    }
+
+    pub(super) fn sq_len(&self) -> u32 {
+        self.sq_len
+    }
+
+    pub(super) fn cq_len(&self) -> u32 {
+        self.cq_len
+    }
+
+    fn atomic(&self, at: NonNull<AtomicU32>) -> &AtomicU32 {
+        // SAFETY: the word lies in the rings of an open ring, aligned, and both sides access it
+        // atomically.
+        unsafe { at.as_ref() }
+    }
+
+    /// Starts from what the shared memory says: nothing prepared, no completion waiting. Left-over
+    /// entries are a dead user's; the kernel reads the SQ only while somebody submits.
+    pub(super) fn resync(&mut self, raw: &mut sys::io_uring) {
+        self.take_back(raw, |_| {});
+        let tail = self.atomic(self.cq_tail).load(Acquire);
+        self.atomic(self.cq_head).store(tail, Release);
+    }
+
+    /// Whether an SQE is free.
+    pub(super) fn sq_has_room(&self, raw: &sys::io_uring) -> bool {
+        let head = self.atomic(self.sq_head).load(Acquire);
+        raw.sq.sqe_tail.wrapping_sub(head) < self.sq_len
+    }
+
+    /// Puts an SQE behind the others; the kernel sees it when it is submitted. The caller has
+    /// made sure of room.
+    pub(super) fn prepare(&mut self, raw: &mut sys::io_uring, sqe: Sqe) {
+        debug_assert!(self.sq_has_room(raw));
+        let at = self.sqe(raw.sq.sqe_tail);
+        // SAFETY: the address is that of an SQE slot, aligned and inside the SQEs; the kernel
+        // does not read it before the tail is moved past it.
+        unsafe { at.write(sqe) };
+        if self.sqe_shift > 0 {
+            // SAFETY: with SQE128 a slot is two SQEs long.
+            let second = unsafe { at.add(1) };
+            // SAFETY: as above, its second half.
+            unsafe { second.write(Sqe::default()) };
+        }
+        raw.sq.sqe_tail = raw.sq.sqe_tail.wrapping_add(1);
+    }
+
+    /// The slot of the SQE with this number; numbers wrap, the array maps slots one to one.
+    fn sqe(&self, number: u32) -> NonNull<Sqe> {
+        let index = (number & (self.sq_len - 1)) << self.sqe_shift;
+        // SAFETY: the index is below the number of SQEs that the ring has.
+        unsafe { self.sqes.add(index as usize) }
+    }
+
+    /// Takes every SQE back that the kernel has not consumed, and tells their `user_data`: those
+    /// only prepared, and those that a submission left over.
+    pub(super) fn take_back(&mut self, raw: &mut sys::io_uring, mut each: impl FnMut(u64)) {
+        let head = self.atomic(self.sq_head).load(Acquire);
+        let end = raw.sq.sqe_tail;
+        // A relative may have moved the head far past what this copy of the struct knows.
+        let count = end.wrapping_sub(head);
+        if count <= self.sq_len {
+            for i in 0..count {
+                let at = self.sqe(head.wrapping_add(i));
+                // SAFETY: an SQE slot inside the SQEs; unconsumed, so it is ours to read.
+                each(unsafe { at.read() }.user_data);
+            }
+        }
+        raw.sq.sqe_head = head;
+        raw.sq.sqe_tail = head;
+        if self.atomic(self.sq_tail).load(Relaxed) != head {
+            self.atomic(self.sq_tail).store(head, Release);
+        }
+    }
+
+    /// SQEs that a submission left unconsumed.
+    pub(super) fn sq_left(&self, raw: &sys::io_uring) -> u32 {
+        raw.sq.sqe_tail.wrapping_sub(self.atomic(self.sq_head).load(Acquire))
+    }
+
+    /// Completions that can be reaped.
+    pub(super) fn cq_ready(&self) -> u32 {
+        let head = self.atomic(self.cq_head).load(Relaxed);
+        self.atomic(self.cq_tail).load(Acquire).wrapping_sub(head)
+    }
+
+    /// Reaps the oldest completion.
+    pub(super) fn reap(&mut self) -> Option<Cqe> {
+        let head = self.atomic(self.cq_head).load(Relaxed);
+        if self.atomic(self.cq_tail).load(Acquire) == head {
+            return None;
+        }
+        let index = (head & (self.cq_len - 1)) << self.cqe_shift;
+        // SAFETY: the index is below the number of CQEs that the ring has.
+        let at = unsafe { self.cqes.add(index as usize) };
+        // SAFETY: the kernel wrote this entry before it moved the tail, which was loaded with
+        // acquire, and does not write it again before the head is moved past it.
+        let cqe = unsafe { at.read() };
+        self.atomic(self.cq_head).store(head.wrapping_add(1), Release);
+        Some(cqe)
+    }
+}
+
+/// What only the kernel can do, through liburing.
+impl Held {
+    /// Submits what is prepared, and returns how many SQEs the kernel consumed.
+    pub(super) fn submit(&mut self) -> Result<u32, Errno> {
+        // SAFETY: the ring is open, and `&mut self` makes us its only user.
+        result_of(unsafe { sys::io_uring_submit(self.ring.raw_mut()) })
+    }
+
+    /// Enters the kernel until `n` completions are there; with 0, only to let it post what is due.
+    pub(super) fn enter_and_wait(&mut self, n: u32) -> Result<(), Errno> {
+        let mut cqe = std::ptr::null_mut();
+        let raw: *mut _ = self.ring.raw_mut();
+        // SAFETY: the ring is open and ours alone; nothing is submitted, no signal mask changed.
+        result_of(unsafe { sys::__io_uring_get_cqe(raw, &mut cqe, 0, n, std::ptr::null_mut()) })
+            .map(drop)
+    }
+
+    /// As [`enter_and_wait`](Self::enter_and_wait), for one completion and at most this long.
+    /// `ETIME` says that the time was over.
+    pub(super) fn wait_for(&mut self, time: std::time::Duration) -> Result<(), Errno> {
+        let mut cqe = std::ptr::null_mut();
+        let mut time = sys::__kernel_timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        let raw: *mut _ = self.ring.raw_mut();
+        // SAFETY: the ring is open and ours alone, the time is a local that is read during the
+        // call. On kernels before 5.11 liburing submits a timeout request for it, whose completion
+        // it recognises by its `user_data`, which no request of ours has.
+        result_of(unsafe { sys::io_uring_wait_cqe_timeout(raw, &mut cqe, &mut time) }).map(drop)
+    }
+}
+
+fn result_of(returned: i32) -> Result<u32, Errno> {
+    u32::try_from(returned).map_err(|_| Errno::from_raw(-returned))
+}

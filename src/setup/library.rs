@@ -1,0 +1,59 @@
+//! What the liburing that is loaded says of itself.
+#![allow(unsafe_code)]
+
+use crate::version::Version;
+
+/// The version of the loaded library: `None` before 2.4, which does not tell.
+///
+/// Built with 2.4 or newer the functions are called; built with an older one they are looked up,
+/// since a program built on one release may run on a newer one (the soname is the same).
+pub(crate) fn loaded_version() -> Option<Version> {
+    let major = tell(
+        #[cfg(have_version)]
+        liburing_sys::io_uring_major_version,
+        c"io_uring_major_version",
+    )?;
+    let minor = tell(
+        #[cfg(have_version)]
+        liburing_sys::io_uring_minor_version,
+        c"io_uring_minor_version",
+    )?;
+    Some(Version::new(u32::try_from(major).ok()?, u32::try_from(minor).ok()?))
+}
+
+#[cfg(have_version)]
+fn tell(function: unsafe extern "C" fn() -> i32, _name: &std::ffi::CStr) -> Option<i32> {
+    // SAFETY: both functions take nothing, return a constant and touch nothing.
+    Some(unsafe { function() })
+}
+
+#[cfg(not(have_version))]
+fn tell(name: &std::ffi::CStr) -> Option<i32> {
+    // SAFETY: the name is a C string; looking a symbol up has no effect.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    if symbol.is_null() {
+        return None;
+    }
+    // SAFETY: a symbol of this name is liburing's function, `int f(void)` since it exists (2.4).
+    let function = unsafe {
+        std::mem::transmute::<*mut std::ffi::c_void, unsafe extern "C" fn() -> i32>(symbol)
+    };
+    // SAFETY: it takes nothing, returns a constant and touches nothing.
+    Some(unsafe { function() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_tells_its_version_is_no_older_than_the_headers() {
+        match loaded_version() {
+            Some(loaded) => {
+                assert!(loaded >= Version::headers(), "{loaded}");
+                assert!(loaded >= Version::new(2, 4), "{loaded}");
+            }
+            None => assert!(Version::headers() < Version::new(2, 4)),
+        }
+    }
+}

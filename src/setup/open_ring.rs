@@ -1,0 +1,113 @@
+//! A ring that is set up: liburing's `struct io_uring`, how it came to be, and how it is taken
+//! down.
+#![allow(unsafe_code)]
+
+use std::os::fd::RawFd;
+
+use liburing_sys as sys;
+
+use super::{Refusal, Route};
+
+/// An open ring. It may be moved: the struct has no pointers into itself.
+///
+/// Dropped, it is closed: this process's descriptor, and, of a ring with mappings of its own, this
+/// process's view of them. A relative that inherited it by fork keeps its own.
+pub(crate) struct OpenRing {
+    raw: sys::io_uring,
+    route: Route,
+    /// Bytes from the slot's start to the end of what the kernel uses; 0 if there is no slot.
+    extent: usize,
+    refusals: Box<[Refusal]>,
+}
+
+// SAFETY: the pointers in the struct lead to memory shared with the kernel, which is bound to no
+// thread; whoever has `&mut OpenRing` has the only user of both queues, as liburing demands.
+unsafe impl Send for OpenRing {}
+// SAFETY: through `&OpenRing` only plain values are read; the queues are reached through `&mut`.
+unsafe impl Sync for OpenRing {}
+
+impl OpenRing {
+    /// # Safety
+    /// `raw` is an open ring that nobody else will close, by `route`; if that is a combined one,
+    /// its memory stays mapped while the ring lives.
+    pub(super) unsafe fn new(raw: sys::io_uring, route: Route, extent: usize) -> Self {
+        Self { raw, route, extent, refusals: Box::new([]) }
+    }
+
+    /// The same ring, with what was refused before it was made.
+    pub(super) fn after(mut self, refusals: &[Refusal]) -> Self {
+        self.refusals = refusals.into();
+        self
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        self.route
+    }
+
+    pub(crate) fn extent(&self) -> usize {
+        self.extent
+    }
+
+    pub(crate) fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// `IORING_FEAT_*` bits that the kernel reported.
+    pub(crate) fn features(&self) -> u32 {
+        self.raw.features
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.raw.ring_fd
+    }
+
+    pub(crate) fn raw(&self) -> &sys::io_uring {
+        &self.raw
+    }
+
+    pub(crate) fn raw_mut(&mut self) -> &mut sys::io_uring {
+        &mut self.raw
+    }
+}
+
+impl Drop for OpenRing {
+    fn drop(&mut self) {
+        if self.route == Route::Separate {
+            // SAFETY: the ring was set up by io_uring_queue_init_params and is closed once, here.
+            unsafe { sys::io_uring_queue_exit(&mut self.raw) }
+        } else {
+            // SAFETY: the ring was set up in memory it was given and is closed once, here.
+            unsafe { close_combined(&mut self.raw) }
+        }
+    }
+}
+
+impl std::fmt::Debug for OpenRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenRing")
+            .field("fd", &self.fd())
+            .field("route", &self.route)
+            .field("extent", &self.extent)
+            .field("refusals", &self.refusals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Closes a ring that lies in memory it was given, and leaves that memory alone.
+///
+/// Not `io_uring_queue_exit`: it does not know the hand-filled rings of the route `direct`, and
+/// in liburing 2.5 to 2.7 it unmaps the caller's pages (f4934cc8 mended it in 2.8).
+///
+/// # Safety
+/// `ring` is such a ring, open, and nobody uses it hereafter.
+pub(crate) unsafe fn close_combined(ring: &mut sys::io_uring) {
+    // A ring registered with its task would outlive its descriptor until the thread ends.
+    #[cfg(all(have_register_ring_fd, have_enter_ring_fd))]
+    if ring.enter_ring_fd != ring.ring_fd {
+        // SAFETY: the ring is open. In a process that did not register it this fails, harmlessly.
+        let _ = unsafe { sys::io_uring_unregister_ring_fd(ring) };
+    }
+    // SAFETY: the descriptor is the ring's own, and nobody uses the ring hereafter.
+    unsafe { libc::close(ring.ring_fd) };
+    ring.ring_fd = -1;
+}

@@ -1,0 +1,110 @@
+//! From an error number of set-up to its cause.
+
+use nix::errno::Errno;
+
+use super::Route;
+use crate::error::Cause;
+use crate::layout::RingLayout;
+use crate::limits::Limits;
+use crate::version;
+
+/// What an `errno` of `io_uring_setup(2)`, or of the mappings after it, means for a ring of this
+/// layout by this route.
+pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause {
+    match errno {
+        Errno::ENOSYS => Cause::NoIoUring,
+        Errno::EPERM | Errno::EACCES => forbidden(Limits::read()),
+        Errno::EMFILE => open_files(Limits::read()),
+        Errno::ENFILE => Cause::SystemOpenFiles,
+        Errno::ENOMEM => no_memory(&Limits::read(), layout, &version::kernel_release()),
+        Errno::EINVAL if !route.is_combined() => Cause::ConfigRefused,
+        Errno::EINVAL if layout.single_pages() => Cause::NoMmapUnsupported,
+        Errno::EFAULT if route.is_combined() && layout.single_pages() => Cause::MemoryUnusable,
+        Errno::EINVAL | Errno::EFAULT if route.is_combined() => Cause::NotContiguous,
+        other => Cause::System(other),
+    }
+}
+
+/// Whether the next route may do where this cause stopped one: not where the system allows no
+/// ring at all, by whatever route.
+pub(super) fn another_route_may_do(cause: &Cause) -> bool {
+    let memory =
+        matches!(cause, Cause::OutOfMemory | Cause::LockedMemory { .. } | Cause::Maps { .. });
+    memory || (cause.is_unsupported() && *cause != Cause::NoIoUring)
+}
+
+fn forbidden(limits: Limits) -> Cause {
+    match limits.io_uring_disabled {
+        Some(value) if value != 0 => Cause::SwitchedOff { value },
+        _ => Cause::Forbidden,
+    }
+}
+
+fn open_files(limits: Limits) -> Cause {
+    Cause::OpenFiles { limit: limits.open_files.map_or(0, |limit| limit.soft) }
+}
+
+fn no_memory(limits: &Limits, layout: &RingLayout, kernel: &str) -> Cause {
+    if let (Some(limit), Some(used)) = (limits.max_map_count, limits.maps_used) {
+        // A ring by itself takes two.
+        if used + 2 > limit {
+            return Cause::Maps { limit, used };
+        }
+    }
+    match limits.lockable() {
+        Some(limit) if version::charges_ring_memory(kernel) => {
+            Cause::LockedMemory { limit, needed: layout.stride as u64 }
+        }
+        _ => Cause::OutOfMemory,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RingConfig;
+    use crate::limits::Limit;
+
+    fn layout(entries: u32) -> RingLayout {
+        RingLayout::new(&RingConfig::new(entries).unwrap(), 4096).unwrap()
+    }
+
+    #[test]
+    fn einval_means_another_thing_by_route_and_size() {
+        let of = |route, entries| cause_of(Errno::EINVAL, route, &layout(entries));
+        assert_eq!(of(Route::Separate, 64), Cause::ConfigRefused);
+        assert_eq!(of(Route::Direct, 64), Cause::NoMmapUnsupported);
+        assert_eq!(of(Route::InitMem, 128), Cause::NotContiguous);
+        let fault = |route, entries| cause_of(Errno::EFAULT, route, &layout(entries));
+        assert_eq!(fault(Route::Direct, 64), Cause::MemoryUnusable);
+        assert_eq!(fault(Route::Direct, 128), Cause::NotContiguous);
+    }
+
+    #[test]
+    fn enomem_names_the_limit_that_is_in_the_way() {
+        let mut limits = Limits::read();
+        limits.max_map_count = Some(65_530);
+        limits.maps_used = Some(65_529);
+        let maps = Cause::Maps { limit: 65_530, used: 65_529 };
+        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), maps);
+
+        limits.maps_used = Some(20);
+        limits.locked_memory = Some(Limit { soft: 1 << 23, hard: 1 << 23 });
+        limits.ipc_lock = Some(false);
+        let locked = Cause::LockedMemory { limit: 1 << 23, needed: 8192 };
+        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), locked);
+        // Nobody is charged there, so the limit cannot be what was met.
+        assert_eq!(no_memory(&limits, &layout(64), "6.1.0"), Cause::OutOfMemory);
+        limits.ipc_lock = Some(true);
+        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), Cause::OutOfMemory);
+    }
+
+    #[test]
+    fn what_stops_every_route_is_not_tried_again_by_the_next() {
+        for cause in [Cause::NoIoUring, Cause::OpenFiles { limit: 1 }, Cause::Forbidden] {
+            assert!(!another_route_may_do(&cause), "{cause}");
+        }
+        assert!(another_route_may_do(&Cause::NoMmapUnsupported));
+        assert!(another_route_may_do(&Cause::OutOfMemory));
+    }
+}

@@ -1,0 +1,1 @@
+liburing-sys/wrapper.h
