@@ -1,0 +1,72 @@
+//! What several of the tests need.
+#![allow(dead_code)]
+
+use uring_pool::{PgAioUringCaps, RingConfig, RingPool, Route};
+
+pub(crate) fn config(entries: u32) -> RingConfig {
+    RingConfig::new(entries).unwrap()
+}
+
+/// The routes that work here, best first: at least `separate`.
+pub(crate) fn routes_here(config: &RingConfig) -> Vec<Route> {
+    let caps = PgAioUringCaps::check(config).unwrap();
+    Route::ALL
+        .into_iter()
+        .skip_while(|&route| route != caps.route())
+        .filter(|route| caps.refusals().iter().all(|refusal| refusal.route() != *route))
+        .collect()
+}
+
+/// A pool whose rings all take this route.
+pub(crate) fn pool_by(route: Route, config: RingConfig, rings: usize) -> RingPool {
+    RingPool::builder(config).rings(rings).routes(&[route]).build().unwrap()
+}
+
+/// Lines of `/proc/self/maps`.
+pub(crate) fn maps() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+/// Open descriptors.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+/// What a test cannot do here, said aloud; where everything must be tested, a failure.
+pub(crate) fn cannot(test: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{test} cannot run, but must in CI: {why}");
+    eprintln!("NOT TESTED: {test}: {why}");
+}
+
+/// Runs `body` in a forked child and returns whether it ended well. The child leaves without
+/// dropping anything of its parent's.
+#[allow(unsafe_code)]
+pub(crate) fn in_child(body: impl FnOnce()) -> Child {
+    use nix::unistd::{ForkResult, fork};
+    // SAFETY: the child runs what the test gives it, which allocates (glibc's allocator is made
+    // fit for that at fork) and uses no lock that another test's thread may hold.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Parent { child } => Child(child),
+        ForkResult::Child => {
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: ends this process at once, without the parent's exit handlers.
+            unsafe { nix::libc::_exit(i32::from(ended.is_err())) }
+        }
+    }
+}
+
+/// A child to wait for, or to kill.
+#[must_use]
+pub(crate) struct Child(nix::unistd::Pid);
+
+impl Child {
+    pub(crate) fn succeeded(self) -> bool {
+        use nix::sys::wait::{WaitStatus, waitpid};
+        waitpid(self.0, None).unwrap() == WaitStatus::Exited(self.0, 0)
+    }
+
+    pub(crate) fn kill(self) {
+        nix::sys::signal::kill(self.0, nix::sys::signal::Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(self.0, None).unwrap();
+    }
+}

@@ -1,0 +1,190 @@
+//! One pool, many processes.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use common::{config, in_child, pool_by, routes_here};
+use uring_pool::{Cause, Make, Ring, RingPool, Route};
+
+fn up_front(route: Route, rings: usize) -> RingPool {
+    let builder = RingPool::builder(config(8)).rings(rings).routes(&[route]);
+    builder.make(Make::UpFront).build().unwrap()
+}
+
+/// A NOP goes round with this tag, and nothing else comes back.
+fn answers(ring: &mut Ring<()>, tag: u64) {
+    let mut batch = ring.batch();
+    batch.nop().tag(tag).push().unwrap();
+    batch.submit().unwrap();
+    let tags: Vec<_> = ring.wait(1).unwrap().map(|done| done.tag).collect();
+    assert_eq!(tags, [tag]);
+}
+
+#[test]
+fn each_child_uses_the_ring_that_its_parent_made_for_it() {
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, 4);
+        let children: Vec<_> = (0..4)
+            .map(|slot| {
+                in_child(|| {
+                    let mut ring = pool.claim_slot::<()>(slot).unwrap();
+                    assert_eq!(ring.slot(), Some(slot));
+                    for tag in 0..100 {
+                        answers(&mut ring, tag);
+                    }
+                })
+            })
+            .collect();
+        assert!(children.into_iter().all(|child| child.succeeded()), "by the route {route}");
+        let stats = pool.stats();
+        assert_eq!((stats.claimed, stats.idle), (0, 4), "what a child drops is free for all");
+    }
+}
+
+#[test]
+fn a_ring_used_by_one_process_after_another_starts_where_the_last_one_left_it() {
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, 1);
+        for round in 0..5u64 {
+            // An odd number each, so that heads and tails differ from what others remember.
+            let child = in_child(|| {
+                let mut ring = pool.claim_slot::<()>(0).unwrap();
+                (0..7).for_each(|i| answers(&mut ring, 100 * round + i));
+            });
+            assert!(child.succeeded(), "by the route {route}");
+            answers(&mut pool.claim_slot(0).unwrap(), round);
+        }
+    }
+}
+
+#[test]
+fn a_slot_claimed_in_one_process_is_taken_in_all_others() {
+    let pool = up_front(Route::Separate, 2);
+    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let child = in_child(|| {
+        let ring = pool.claim_slot::<()>(1).unwrap();
+        there.write_all(b"!").unwrap();
+        // Holds it until the parent has looked.
+        there.read_exact(&mut [0]).unwrap();
+        drop(ring);
+    });
+    here.read_exact(&mut [0]).unwrap();
+    let error = pool.claim_slot::<()>(1).unwrap_err();
+    assert!(matches!(error.cause(), Cause::SlotTaken { holder } if holder != std::process::id()));
+    let other = pool.claim::<()>().unwrap();
+    assert_eq!(other.slot(), Some(0));
+    let error = pool.claim::<()>().unwrap_err();
+    assert_eq!(error.cause(), Cause::NoSlotFree { slots: 2 });
+    here.write_all(b"!").unwrap();
+    assert!(child.succeeded());
+    assert_eq!(pool.claim::<()>().unwrap().slot(), Some(1));
+}
+
+#[test]
+fn a_ring_made_by_a_child_is_not_mistaken_for_ones_own() {
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 2);
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let child = in_child(|| {
+            let pool = pool.clone();
+            drop(pool.claim_slot::<()>(0).unwrap());
+            there.write_all(b"!").unwrap();
+            there.read_exact(&mut [0]).unwrap();
+        });
+        here.read_exact(&mut [0]).unwrap();
+        let error = pool.claim_slot::<()>(0).unwrap_err();
+        assert_eq!(error.cause(), Cause::MadeElsewhere, "by the route {route}");
+        // Whoever does not insist gets another.
+        let mut ring = pool.claim::<()>().unwrap();
+        assert_eq!(ring.slot(), Some(1));
+        answers(&mut ring, 1);
+        here.write_all(b"!").unwrap();
+        assert!(child.succeeded());
+    }
+}
+
+#[test]
+fn a_child_that_drops_everything_leaves_its_parents_rings_working() {
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, 3);
+        let mut mine = pool.claim::<()>().unwrap();
+        answers(&mut mine, 1);
+        let mut everything = Some((pool, mine));
+        let child = in_child(|| {
+            // The last owner here: the pool itself is dropped, not a handle.
+            drop(everything.take());
+        });
+        assert!(child.succeeded());
+        let (pool, mut mine) = everything.unwrap();
+        let stats = pool.stats();
+        assert_eq!((stats.claimed, stats.idle, stats.retired), (1, 2, 0), "by the route {route}");
+        answers(&mut mine, 2);
+        drop(mine);
+        for slot in 0..3 {
+            answers(&mut pool.claim_slot(slot).unwrap(), 3);
+        }
+    }
+}
+
+#[test]
+fn a_child_that_is_killed_in_the_middle_leaves_its_siblings_rings_working() {
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, 2);
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let (read, _write) = nix::unistd::pipe().unwrap();
+        let child = in_child(|| {
+            let mut ring = pool.claim_slot::<Vec<u8>>(0).unwrap();
+            let mut batch = ring.batch();
+            batch.read_at(&read, vec![0; 64], u64::MAX).push().unwrap();
+            batch.submit().unwrap();
+            there.write_all(b"!").unwrap();
+            loop {
+                std::thread::park();
+            }
+        });
+        here.read_exact(&mut [0]).unwrap();
+        child.kill();
+        answers(&mut pool.claim_slot(1).unwrap(), 1);
+        let error = pool.claim_slot::<()>(0).unwrap_err();
+        assert!(matches!(error.cause(), Cause::SlotTaken { .. }), "not handed on: {error}");
+    }
+}
+
+#[test]
+fn processes_that_claim_at_the_same_time_never_hold_the_same_slot() {
+    const SLOTS: usize = 3;
+    const CHILDREN: usize = 4;
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, SLOTS);
+        // A byte for each slot, taken while it is held: two holders would meet.
+        let marks: Vec<(UnixStream, UnixStream)> =
+            (0..SLOTS).map(|_| UnixStream::pair().unwrap()).collect();
+        for (put, take) in &marks {
+            take.set_nonblocking(true).unwrap();
+            (&*put).write_all(b"m").unwrap();
+        }
+        let children: Vec<_> = (0..CHILDREN as u64)
+            .map(|me| {
+                in_child(|| {
+                    let me = me << 32;
+                    let mut held = 0;
+                    while held < 300 {
+                        let Ok(mut ring) = pool.claim::<()>() else {
+                            std::thread::yield_now();
+                            continue;
+                        };
+                        let (put, take) = &marks[ring.slot().unwrap()];
+                        (&*take).read_exact(&mut [0]).expect("nobody else holds the slot");
+                        answers(&mut ring, me + held);
+                        (&*put).write_all(b"m").unwrap();
+                        held += 1;
+                    }
+                })
+            })
+            .collect();
+        assert!(children.into_iter().all(|child| child.succeeded()), "by the route {route}");
+        assert_eq!(pool.stats().idle, SLOTS, "no slot is lost");
+    }
+}

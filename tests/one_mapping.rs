@@ -1,0 +1,46 @@
+//! P1: a combined pool adds one line to `/proc/self/maps`, however many rings.
+//!
+//! One test a file: other threads' mappings would be counted too.
+
+mod common;
+
+use common::{config, maps, pool_by, routes_here};
+use uring_pool::{Make, RingPool, Route};
+
+#[test]
+fn a_combined_pool_adds_one_mapping_however_many_rings_and_takes_it_away_again() {
+    const RINGS: usize = 200;
+    let config = config(64);
+    let routes = routes_here(&config);
+    let mut rings = Vec::with_capacity(RINGS);
+    for &route in routes.iter().filter(|route| route.is_combined()) {
+        // Once unmeasured: the allocator maps its own.
+        for measured in [false, true] {
+            let before = maps();
+            let pool = pool_by(route, config, RINGS);
+            for _ in 0..RINGS {
+                rings.push(pool.claim::<()>().unwrap());
+            }
+            let during = maps();
+            assert_eq!(pool.stats().by_route(route), RINGS);
+            rings.clear();
+            drop(pool);
+            if measured {
+                assert_eq!(during - before, 1, "by the route {route}");
+                assert_eq!(maps(), before, "by the route {route}");
+            }
+        }
+    }
+
+    // The same figure must tell rings with mappings of their own apart.
+    let before = maps();
+    let pool = RingPool::builder(config)
+        .rings(RINGS)
+        .routes(&[Route::Separate])
+        .make(Make::UpFront)
+        .build()
+        .unwrap();
+    assert!(maps() - before > RINGS);
+    drop(pool);
+    assert_eq!(maps(), before);
+}

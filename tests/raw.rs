@@ -1,0 +1,99 @@
+//! The raw doors: liburing's own functions on a pool's rings, and slots that come back from it.
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::fs::File;
+use std::io::Write;
+
+use common::{config, descriptors, pool_by, routes_here};
+use uring_pool::sys;
+
+/// One NOP through liburing alone.
+fn nop(ring: &mut sys::io_uring, user_data: u64) {
+    // SAFETY: an open ring of the caller's; the SQE is filled before it is submitted.
+    let sqe = unsafe { sys::io_uring_get_sqe(ring) };
+    assert!(!sqe.is_null());
+    // SAFETY: as above.
+    unsafe { sys::io_uring_prep_nop(sqe) };
+    // SAFETY: as above.
+    unsafe { sys::io_uring_sqe_set_data64(sqe, user_data) };
+    // SAFETY: as above.
+    assert_eq!(unsafe { sys::io_uring_submit(ring) }, 1);
+    let mut cqe = std::ptr::null_mut();
+    // SAFETY: as above.
+    assert_eq!(unsafe { sys::io_uring_wait_cqe(ring, &mut cqe) }, 0);
+    // SAFETY: the wait set it to a completion that is not yet marked as seen.
+    assert_eq!(unsafe { (*cqe).user_data }, user_data);
+    // SAFETY: as above.
+    unsafe { sys::io_uring_cqe_seen(ring, cqe) };
+}
+
+#[test]
+fn all_of_liburing_works_on_a_struct_of_the_callers_in_a_pools_slot() {
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 2);
+        let before = descriptors();
+        let mut ring = sys::io_uring::default();
+        // SAFETY: used only while the lease lives, never exited.
+        let lease = unsafe { pool.claim_raw(&mut ring) }.unwrap();
+        assert_eq!(lease.route(), route);
+        // Moved: it has no pointers into itself.
+        let mut moved = Box::new(ring);
+        for i in 0..100 {
+            nop(&mut moved, i);
+        }
+        drop(lease);
+        let stats = pool.stats();
+        assert_eq!((stats.claimed, stats.idle, stats.open), (0, 0, 0), "closed, not kept");
+        assert_eq!(descriptors(), before);
+    }
+}
+
+#[test]
+fn a_recycled_slot_never_sees_a_completion_of_the_ring_before() {
+    // What is in flight when a ring is closed completes some time later: each round would catch
+    // it in the new ring's queue, if that lay in the same pages.
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 1);
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let buf = Box::leak(vec![0u8; 64].into_boxed_slice());
+        for round in 0..300u64 {
+            let mut ring = sys::io_uring::default();
+            // SAFETY: used only while the lease lives; the buffer is never freed.
+            let lease = unsafe { pool.claim_raw(&mut ring) }.unwrap();
+            for _ in 0..8 {
+                use std::os::fd::AsRawFd;
+                // SAFETY: an open ring; the SQE is filled before it is submitted.
+                let sqe = unsafe { sys::io_uring_get_sqe(&mut ring) };
+                let (fd, at) = (read.as_raw_fd(), buf.as_mut_ptr().cast());
+                // SAFETY: as above; the buffer is never freed.
+                unsafe { sys::io_uring_prep_read(sqe, fd, at, 64, u64::MAX) };
+                // SAFETY: as above.
+                unsafe { sys::io_uring_sqe_set_data64(sqe, 0xdead) };
+            }
+            // SAFETY: as above.
+            assert_eq!(unsafe { sys::io_uring_submit(&mut ring) }, 8);
+            drop(lease);
+
+            let mut next = pool.claim::<()>().unwrap();
+            let mut batch = next.batch();
+            batch.nop().tag(round).push().unwrap();
+            batch.submit().unwrap();
+            let tags: Vec<_> = next.wait(1).unwrap().map(|done| done.tag).collect();
+            assert_eq!(tags, [round], "by the route {route}");
+            assert_eq!(next.peek().count(), 0);
+            // SAFETY: nothing is done with it that outlasts the call.
+            let raw = unsafe { &mut *next.as_raw() };
+            // SAFETY: the tail is a word of the open ring.
+            let tail = unsafe { raw.cq.ktail.read_volatile() };
+            assert_eq!(tail, 1, "only the NOP completed here");
+            drop(next);
+            // A kept ring would be claimed again; this one must go, too.
+            // SAFETY: never used.
+            drop(unsafe { pool.claim_raw(&mut ring) }.unwrap());
+        }
+        assert_eq!(pool.stats().retired, 0);
+        File::from(write).write_all(b"x").unwrap();
+    }
+}
