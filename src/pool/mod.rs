@@ -159,12 +159,14 @@ impl Inner {
         let start = self.next.load(Relaxed);
         let order = || (0..count).map(|i| (start + i) % count);
         // An open ring costs nothing; a new one costs system calls and a descriptor.
+        let search_open = self.slots.keeps_any();
         let open = |slot: &usize| {
             let word = self.slots.look(*slot);
             word.state == State::Idle && self.slots.is_known(*slot, word)
         };
         let empty = |slot: &usize| self.slots.look(*slot).state == State::Empty;
-        for slot in order().filter(open).chain(order().filter(empty)) {
+        let open_first = order().take_while(|_| search_open).filter(open);
+        for slot in open_first.chain(order().filter(empty)) {
             let seen = self.slots.look(slot);
             if let Some(held) = self.try_claim(slot, seen, holder)? {
                 self.next.store((slot + 1) % count, Relaxed);

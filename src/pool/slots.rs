@@ -12,7 +12,7 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 use crate::layout::WORD;
 use crate::region::Region;
@@ -73,6 +73,8 @@ pub(super) struct Slots {
     kept: Box<[AtomicPtr<Held>]>,
     /// The generation of each kept ring; 0 where there is none.
     known: Box<[AtomicU32]>,
+    /// How many are kept, so that nobody looks for one where there is none.
+    keeping: AtomicUsize,
 }
 
 // SAFETY: the words are shared memory, accessed atomically; the boxed rings are Send and change
@@ -91,6 +93,7 @@ impl Slots {
             words: region.at(0, count * WORD).cast(),
             kept: (0..count).map(|_| AtomicPtr::default()).collect(),
             known: (0..count).map(|_| AtomicU32::default()).collect(),
+            keeping: AtomicUsize::new(0),
         }
     }
 
@@ -109,6 +112,11 @@ impl Slots {
 
     pub(super) fn look(&self, slot: usize) -> Word {
         Word::unpack(self.word(slot).load(Acquire))
+    }
+
+    /// Whether this process keeps any ring that nobody here uses. A relative may be using it.
+    pub(super) fn keeps_any(&self) -> bool {
+        self.keeping.load(Relaxed) > 0
     }
 
     /// Whether this process has a descriptor for the ring that lies in the slot now.
@@ -141,7 +149,9 @@ impl Slots {
     pub(super) fn keep(&self, held: Box<Held>) {
         let ticket = held.ticket;
         self.known[ticket.slot()].store(ticket.generation, Relaxed);
+        self.keeping.fetch_add(1, Relaxed);
         let old = self.kept[ticket.slot()].swap(Box::into_raw(held), AcqRel);
+        debug_assert!(old.is_null(), "whoever claims a slot takes what is kept of it");
         // SAFETY: what the table held came from `into_raw` here, and is taken out once.
         drop(unsafe { boxed(old) });
     }
@@ -152,7 +162,9 @@ impl Slots {
         self.known[slot].store(0, Relaxed);
         let old = self.kept[slot].swap(std::ptr::null_mut(), AcqRel);
         // SAFETY: as in `keep`.
-        unsafe { boxed(old) }
+        let held = unsafe { boxed(old) }?;
+        self.keeping.fetch_sub(1, Relaxed);
+        Some(held)
     }
 }
 
