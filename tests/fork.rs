@@ -1,4 +1,5 @@
 //! One pool, many processes.
+#![allow(unsafe_code)]
 
 mod common;
 
@@ -102,6 +103,27 @@ fn a_ring_made_by_a_child_is_not_mistaken_for_ones_own() {
         answers(&mut ring, 1);
         here.write_all(b"!").unwrap();
         assert!(child.succeeded());
+    }
+}
+
+#[test]
+fn an_inherited_ring_that_has_since_been_replaced_is_not_used() {
+    for route in routes_here(&config(8)) {
+        let pool = up_front(route, 1);
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let child = in_child(|| {
+            there.read_exact(&mut [0]).unwrap();
+            // This process has a descriptor for the ring before, whose memory is another's now.
+            let error = pool.claim_slot::<()>(0).unwrap_err();
+            assert_eq!(error.cause(), Cause::MadeElsewhere);
+        });
+        let mut raw = uring_pool::sys::io_uring::default();
+        // SAFETY: never used; the lease ends at once, and the slot is recycled.
+        drop(unsafe { pool.claim_raw(&mut raw) }.unwrap());
+        answers(&mut pool.claim_slot(0).unwrap(), 1);
+        here.write_all(b"!").unwrap();
+        assert!(child.succeeded(), "by the route {route}");
+        answers(&mut pool.claim_slot(0).unwrap(), 2);
     }
 }
 
