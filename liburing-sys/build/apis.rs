@@ -61,7 +61,7 @@ pub(crate) const APIS: &[Api] = &[
     function("have_get_events", "2.3", "io_uring_get_events"),
     function("have_sync_cancel", "2.3", "io_uring_register_sync_cancel"),
     function("have_version", "2.4", "io_uring_major_version"),
-    // Declared since 2.0, but not exported before 2.4.
+    // Declared since 2.0, but shared libraries do not export it before 2.4.
     function("have_enable_rings", "2.4", "io_uring_enable_rings"),
     function("have_close_ring_fd", "2.4", "io_uring_close_ring_fd"),
     function("have_setup_buf_ring", "2.4", "io_uring_setup_buf_ring"),

@@ -62,11 +62,15 @@ pub(crate) fn generate(
     load_libclang()?;
     let constants = macros::constants(compiler, header, clang(found), wrapper)?;
 
-    let all = inventory(&bind(found, wrapper, out, &[])?)?.functions();
+    let mut code = bind(found, wrapper, out, &[])?;
+    let all = inventory(&code)?.functions();
     let names: Vec<&str> = all.iter().map(String::as_str).collect();
     // Releases before 2.4 declare functions that they do not export. A declaration that cannot be linked is no help.
     let absent = sieve::refused(&names, &|some| compiler.links(some))?;
-    let code = bind(found, wrapper, out, &absent)? + &constants;
+    if !absent.is_empty() {
+        code = bind(found, wrapper, out, &absent)?;
+    }
+    code += &constants;
 
     settings(found).file(out.join("inlines.c")).try_compile(INLINES).map_err(|error| {
         Failure::plain(format!("the inline functions of liburing do not compile: {error}"))
@@ -112,6 +116,8 @@ fn clang(found: &Liburing) -> bindgen::Builder {
         .rust_edition(bindgen::RustEdition::Edition2024)
         .use_core()
         .formatter(bindgen::Formatter::None)
+        // Kernel headers of another release than the C library's define some macros twice.
+        .clang_arg("-w")
         .clang_args(found.include_dirs.iter().map(|dir| format!("-I{}", dir.display())))
 }
 

@@ -77,6 +77,13 @@ impl Compiler {
         Ok(complaint(&output).map_or(Ok(()), Err))
     }
 
+    /// Removes the programs, of which there are more than a hundred.
+    pub(crate) fn tidy(&self) -> Result<(), Failure> {
+        fs::remove_dir_all(&self.folder).map_err(|error| {
+            Failure::plain(format!("could not remove {}: {error}", self.folder.display()))
+        })
+    }
+
     fn command(&self) -> Command {
         let mut command = self.tool.to_command();
         // Warnings are nobody's business here, whatever CFLAGS asks for; messages are quoted to the reader.

@@ -82,10 +82,15 @@ fn explain(error: &pkg_config::Error) -> Failure {
             "pkg-config is not set up for this target: set PKG_CONFIG_ALLOW_CROSS=1 and PKG_CONFIG_SYSROOT_DIR or \
              PKG_CONFIG_LIBDIR, or say where its liburing is.",
         ),
-        _ => Failure::new(
-            Missing::Liburing,
-            format!("pkg-config finds no liburing.\n{}", indented(&error.to_string())),
-        ),
+        pkg_config::Error::Failure { output, .. }
+        | pkg_config::Error::ProbeFailure { output, .. } => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Failure::new(
+                Missing::Liburing,
+                format!("pkg-config finds no liburing.\n{}", indented(&said)),
+            )
+        }
+        other => Failure::new(Missing::Liburing, format!("pkg-config finds no liburing: {other}.")),
     }
 }
 

@@ -104,7 +104,13 @@ fn named_type(item: &Item) -> Option<(String, String)> {
         _ => return None,
     };
     let made_up = name.contains("__bindgen_ty_") || HELPERS.contains(&name.as_str());
-    (!made_up).then(|| (name.clone(), format!("{keyword} {name}")))
+    (!made_up && !incomplete(item)).then(|| (name.clone(), format!("{keyword} {name}")))
+}
+
+/// `struct futex_waitv;` is all that older kernel headers know of it; C has no size for it either.
+fn incomplete(item: &Item) -> bool {
+    let Item::Struct(item) = item else { return false };
+    item.fields.iter().any(|field| field.ident.as_ref().is_some_and(|name| name == "_unused"))
 }
 
 /// The `X__bindgen_ty_1` in `X__bindgen_ty_1` and `__BindgenUnionField<X__bindgen_ty_1>`.

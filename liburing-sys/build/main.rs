@@ -49,6 +49,7 @@ fn run(out: &Path) -> Result<(), Failure> {
     let version = probe::version(&found, &header, &detected);
 
     let bindings = bindings::generate(&compiler, &found, &header, &wrapper, out)?;
+    compiler.tidy()?;
     write(out, "bindings.rs", &bindings.code)?;
     write(out, "inventory.rs", &bindings.inventory.write())?;
     write(out, "detected.rs", &report::constants(Some(version), &detected))?;

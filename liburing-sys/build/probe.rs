@@ -80,22 +80,41 @@ fn has(compiler: &Compiler, api: &Api) -> Result<bool, Failure> {
     Ok(verdict.is_ok())
 }
 
-/// The release to report: what the headers say, else a liburing.pc, else the newest thing that was found.
+/// The release to report: what the headers say, else a liburing.pc, else the least that it can be.
 pub(crate) fn version(found: &Liburing, header: &Header, detected: &[(&Api, bool)]) -> Version {
-    let path = header.path.display();
-    if let Some((told, stated)) =
-        header.version.zip(found.stated).filter(|(told, stated)| told != stated)
-    {
-        let source = &found.source;
-        println!(
-            "cargo::warning={path} is of liburing {told}, but the liburing.pc ({source}) says {stated}"
-        );
+    let (path, source) = (header.path.display(), &found.source);
+    match (header.version, found.stated) {
+        (Some(told), Some(stated)) if told != stated => {
+            println!(
+                "cargo::warning={path} is of liburing {told}, but liburing.pc ({source}) says {stated}"
+            );
+            told
+        }
+        (Some(told), _) => told,
+        (None, Some(stated)) if stated >= OLDEST => stated,
+        (None, stated) => {
+            let least = least(detected);
+            let instead = stated.map_or("is nowhere to be found".to_owned(), |stated| {
+                format!("cannot be {stated}")
+            });
+            println!(
+                "cargo::warning=the version of {path} ({source}) {instead}: taken for {least}"
+            );
+            least
+        }
     }
-    let stated = found.stated.filter(|stated| *stated >= OLDEST);
-    header.version.or(stated).unwrap_or_else(|| {
-        let since = detected.iter().filter(|(_, there)| *there).filter_map(|(api, _)| Version::parse(api.since));
-        let least = since.max().unwrap_or(OLDEST);
-        println!("cargo::warning={path} tells no version, and neither does a liburing.pc: taken for {least}");
-        least
-    })
+}
+
+/// The newest release that has nothing which is not here. A single find would prove too much: archives of every
+/// release have functions that shared libraries export only since 2.4.
+fn least(detected: &[(&Api, bool)]) -> Version {
+    let since = |wanted: bool| {
+        let matching = detected.iter().filter(move |(_, there)| *there == wanted);
+        matching.filter_map(|(api, _)| Version::parse(api.since))
+    };
+    let too_new = since(false).min();
+    since(true)
+        .filter(|version| too_new.is_none_or(|bound| *version < bound))
+        .max()
+        .unwrap_or(OLDEST)
 }

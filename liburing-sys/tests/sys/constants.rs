@@ -43,8 +43,8 @@ fn a_wrong_value_does_not_pass_the_comparison() {
 fn no_integer_of_the_headers_is_missing() {
     let bound: BTreeSet<_> = inventory::constants().iter().map(|(name, _)| *name).collect();
     let wanted: BTreeSet<String> = enumerators().into_iter().chain(macros()).collect();
-    // 2.0, the smallest, has more than this.
-    assert!(wanted.len() > 130, "only {} constants were found in the headers", wanted.len());
+    // 2.0 has 106, and no release has had fewer than the one before.
+    assert!(wanted.len() > 100, "only {} constants were found in the headers", wanted.len());
     let missing: Vec<_> = wanted.iter().filter(|name| !bound.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "not bound: {missing:?}");
 }

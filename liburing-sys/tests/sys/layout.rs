@@ -80,7 +80,8 @@ fn types_taken_from_the_libc_crate_are_those_of_c() {
         off_t: "off_t", open_how: "struct open_how", siginfo_t: "siginfo_t", sigset_t: "sigset_t",
         sockaddr: "struct sockaddr", socklen_t: "socklen_t", statx: "struct statx",
     };
-    let mut program = String::from("#include <sys/epoll.h>\n#include <sys/wait.h>\n");
+    let mut program =
+        String::from("#include <sched.h>\n#include <sys/epoll.h>\n#include <sys/wait.h>\n");
     for (name, size, alignment) in types {
         program += &format!("_Static_assert(sizeof({name}) == {size}, \"size of {name}\");\n");
         program +=

@@ -3,6 +3,7 @@
 
 mod common;
 mod constants;
+#[allow(unsafe_code, reason = "it asks the dynamic linker")]
 mod detection;
 mod inventory;
 mod layout;
