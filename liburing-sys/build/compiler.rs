@@ -92,13 +92,21 @@ impl Compiler {
     }
 
     fn run(&self, command: &mut Command) -> Result<Output, Failure> {
-        command.output().map_err(|error| {
-            let path = self.path().display();
+        let path = self.path().display();
+        let output = command.output().map_err(|error| {
             Failure::new(
                 Missing::Compiler,
                 format!("could not run the C compiler {path}: {error}."),
             )
-        })
+        })?;
+        // Killed, for want of memory perhaps: that says nothing of liburing.
+        match output.status.code() {
+            Some(_) => Ok(output),
+            None => Err(Failure::plain(format!(
+                "the C compiler {path} did not end by itself: {}.",
+                output.status
+            ))),
+        }
     }
 
     fn write(&self, body: &str) -> Result<PathBuf, Failure> {

@@ -11,7 +11,7 @@
 )]
 // libc's open_how may grow, so it counts as not FFI-safe; it is only ever behind a pointer.
 // Not every release needs every one of libc's types.
-#![allow(improper_ctypes, unused_imports, unsafe_op_in_unsafe_fn, unnecessary_transmutes)]
+#![allow(improper_ctypes, unused_imports, unsafe_op_in_unsafe_fn)]
 #![allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
 
 use libc::{

@@ -205,6 +205,22 @@ fn a_missing_tool_names_its_own_package_and_not_liburings() {
     }
 }
 
+/// Otherwise a machine short of memory would build a library that is short of features.
+#[test]
+fn a_compiler_that_was_killed_is_no_answer() {
+    let machine = Machine::new("killed");
+    let compiler = machine.folder.join("cc");
+    let real = Path::new(common::cc().get_program()).display().to_string();
+    // It dies at one row of the table, and at no other program.
+    let script = format!(
+        "#!/bin/sh\nfor file; do\n\tcase $file in *.c) ! grep -q '&io_uring_register_ring_fd' \"$file\" || kill -9 $$;; esac\n\
+         done\nexec '{real}' \"$@\"\n"
+    );
+    fs::write(&compiler, script).unwrap();
+    fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
+    names(&here(machine).with("CC", &compiler).refuses(), &["did not end by itself", "signal: 9"]);
+}
+
 #[test]
 fn a_missing_libclang_names_its_own_package() {
     let message = here(Machine::new("no-libclang")).with("LIBCLANG_PATH", "/nowhere").refuses();
