@@ -6,7 +6,7 @@ use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
 use crate::operations::Features;
-use crate::region::{Region, page_size};
+use crate::region::Region;
 use crate::ring::Ring;
 use crate::setup::{self, Learned, Refusal, Route, RouteSet, SlotMemory};
 use crate::version::{Version, kernel_release};
@@ -57,12 +57,7 @@ impl PgAioUringCaps {
     /// ([`Cause::NoIoUring`], [`Cause::ConfigRefused`]) from "could not tell" (a limit, a
     /// permission).
     pub fn check(config: &RingConfig) -> Result<Self> {
-        let mut layout = RingLayout::new(config, page_size())?;
-        if let Some(larger) =
-            setup::bytes_the_library_wants(config).and_then(|bytes| layout.with_room_for(bytes))
-        {
-            layout = larger;
-        }
+        let layout = setup::layout_of(config)?;
         let region = Region::anonymous(layout.stride)?;
         let mut refusals = Vec::new();
         let mut routes = RouteSet::ALL;

@@ -166,8 +166,11 @@ pub enum Cause {
     },
 
     /// An error number with no more specific meaning here.
-    #[error("{}", .0.desc())]
-    System(nix::errno::Errno),
+    #[error("{}", nix::errno::Errno::from_raw(*.errno).desc())]
+    System {
+        /// The number, as in `errno`.
+        errno: i32,
+    },
 }
 
 impl Cause {
@@ -240,7 +243,7 @@ impl Cause {
             | Cause::Silent
             | Cause::SlotRetired
             | Cause::NoSuchSlot { .. }
-            | Cause::System(_) => return None,
+            | Cause::System { .. } => return None,
         })
     }
 }
@@ -273,7 +276,7 @@ impl Error {
 
     /// An error number that nothing more is known about.
     pub(crate) fn system(what: impl Into<String>, errno: nix::errno::Errno) -> Self {
-        Self::new(what, Cause::System(errno)).with_errno(Some(errno))
+        Self::new(what, Cause::System { errno: errno as i32 }).with_errno(Some(errno))
     }
 
     /// Why it failed.
@@ -286,6 +289,12 @@ impl Error {
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {
         self.errno.map(|errno| errno as i32)
+    }
+
+    /// Whether a signal came before what was waited for (`EINTR`); waiting may simply go on.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.errno == Some(nix::errno::Errno::EINTR)
     }
 
     /// What was tried.

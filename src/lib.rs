@@ -22,7 +22,7 @@ pub use pool::{Fallback, FallbackStats, Make, PoolBuilder, RawRing, RingPool, St
 pub use ring::{
     Batch, Buf, BufMut, Completion, Completions, Full, Prepared, Returned, Ring, SubmitError,
 };
-pub use setup::{Refusal, Route};
+pub use setup::{Refusal, Route, loaded_version};
 pub use version::{Version, kernel_release};
 
 /// The bindings that this crate is built on, for the raw doors ([`Ring::as_raw`],

@@ -6,14 +6,19 @@ use std::fs;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
-/// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit.
+use crate::version::kernel_release;
+
+/// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit; serialised, that is
+/// null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Limit {
     /// What is in force. A process may raise it up to `hard` by itself.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "unless_unlimited"))]
     pub soft: u64,
     /// What only a privileged process can raise.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "unless_unlimited"))]
     pub hard: u64,
 }
 
@@ -35,9 +40,10 @@ pub struct Limits {
     pub open_files: Option<Limit>,
     /// File descriptors that are open now.
     pub open_files_used: Option<u64>,
-    /// Bytes of locked memory per user (`RLIMIT_MEMLOCK`). Ring memory counts on Linux 5.11 and
-    /// older and on 6.14 and newer, unless [`ipc_lock`](Self::ipc_lock).
+    /// Bytes of locked memory per user (`RLIMIT_MEMLOCK`).
     pub locked_memory: Option<Limit>,
+    /// Whether this kernel charges ring memory to it: Linux 5.11 and older, and 6.14 and newer.
+    pub rings_charged: bool,
     /// Whether the process has `CAP_IPC_LOCK`, which frees it from the limit on locked memory.
     pub ipc_lock: Option<bool>,
     /// Mappings per process (`vm.max_map_count`). A ring with mappings of its own takes two.
@@ -59,6 +65,7 @@ impl Limits {
             open_files: Limit::of(Resource::RLIMIT_NOFILE),
             open_files_used: open_files(),
             locked_memory: Limit::of(Resource::RLIMIT_MEMLOCK),
+            rings_charged: charges_ring_memory(&kernel_release()),
             ipc_lock: has_ipc_lock(),
             max_map_count: number("/proc/sys/vm/max_map_count"),
             maps_used: maps(),
@@ -67,13 +74,29 @@ impl Limits {
         }
     }
 
-    /// Bytes that this process may lock, if that is limited at all.
-    pub(crate) fn lockable(&self) -> Option<u64> {
-        match (self.locked_memory, self.ipc_lock) {
-            (Some(limit), Some(false)) if limit.soft != Limit::UNLIMITED => Some(limit.soft),
-            _ => None,
-        }
+    /// The limit on locked memory, where it binds this process's rings: `None` with
+    /// `CAP_IPC_LOCK`, on a kernel that does not charge for rings, and where there is no limit.
+    #[must_use]
+    pub fn ring_memory(&self) -> Option<Limit> {
+        let bound = self.rings_charged && self.ipc_lock == Some(false);
+        self.locked_memory.filter(|limit| bound && limit.soft != Limit::UNLIMITED)
     }
+}
+
+/// Whether a kernel of this release charges ring memory to the user's locked memory: 5.11 and
+/// older (26bfa89e25f4 ended it), and 6.14 and newer. In doubt it does.
+fn charges_ring_memory(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return true;
+    };
+    !((5, 12)..(6, 14)).contains(&(major, minor))
+}
+
+#[cfg(feature = "serde")]
+fn unless_unlimited<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::Serialize;
+    (*value != Limit::UNLIMITED).then_some(value).serialize(serializer)
 }
 
 fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
@@ -110,6 +133,14 @@ mod tests {
         assert!(limits.open_files_used.unwrap() >= 3, "{limits:?}");
         assert!(limits.locked_memory.is_some() && limits.ipc_lock.is_some());
         assert!(limits.max_map_count.unwrap() > limits.maps_used.unwrap());
+    }
+
+    #[test]
+    fn locked_memory_is_blamed_only_on_kernels_that_charge_it() {
+        let charging = ["5.10.0-32-amd64", "6.14.0", "6.18.1-x", "7.0-rc1"];
+        let not = ["5.12.1", "6.1.0-40-amd64", "6.12.48+deb13"];
+        assert!(charging.into_iter().all(charges_ring_memory));
+        assert!(!not.into_iter().any(charges_ring_memory));
     }
 
     #[test]

@@ -45,27 +45,9 @@ pub fn kernel_release() -> String {
         .map_or_else(|_| "unknown".to_owned(), |name| name.release().to_string_lossy().into_owned())
 }
 
-/// Whether a kernel of this release charges ring memory to the user's locked memory: 5.11 and
-/// older (26bfa89e25f4 ended it), and 6.14 and newer. It only decides how an `ENOMEM` is explained.
-pub(crate) fn charges_ring_memory(release: &str) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return true;
-    };
-    !((5, 12)..(6, 14)).contains(&(major, minor))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn locked_memory_is_blamed_only_on_kernels_that_charge_it() {
-        let charging = ["5.10.0-32-amd64", "6.14.0", "6.18.1-x", "7.0-rc1"];
-        let not = ["5.12.1", "6.1.0-40-amd64", "6.12.48+deb13"];
-        assert!(charging.into_iter().all(charges_ring_memory));
-        assert!(!not.into_iter().any(charges_ring_memory));
-    }
 
     #[test]
     fn versions_compare_by_number_not_by_text() {

@@ -16,8 +16,8 @@ fn nop(ring: &mut sys::io_uring, user_data: u64) {
     assert!(!sqe.is_null());
     // SAFETY: as above.
     unsafe { sys::io_uring_prep_nop(sqe) };
-    // SAFETY: as above.
-    unsafe { sys::io_uring_sqe_set_data64(sqe, user_data) };
+    // SAFETY: as above. (Not `io_uring_sqe_set_data64`, which came with 2.2.)
+    unsafe { (*sqe).user_data = user_data };
     // SAFETY: as above.
     assert_eq!(unsafe { sys::io_uring_submit(ring) }, 1);
     let mut cqe = std::ptr::null_mut();
@@ -89,9 +89,10 @@ fn a_recycled_slot_never_sees_a_completion_of_the_ring_before() {
                 let sqe = unsafe { sys::io_uring_get_sqe(&mut ring) };
                 let (fd, at) = (read.as_raw_fd(), buf.as_mut_ptr().cast());
                 // SAFETY: as above; the buffer is never freed.
-                unsafe { sys::io_uring_prep_read(sqe, fd, at, 64, u64::MAX) };
+                // (The offset's type is another in 2.0.)
+                unsafe { sys::io_uring_prep_read(sqe, fd, at, 64, u64::MAX as _) };
                 // SAFETY: as above.
-                unsafe { sys::io_uring_sqe_set_data64(sqe, 0xdead) };
+                unsafe { (*sqe).user_data = 0xdead };
             }
             // SAFETY: as above.
             assert_eq!(unsafe { sys::io_uring_submit(&mut ring) }, 8);
@@ -105,10 +106,12 @@ fn a_recycled_slot_never_sees_a_completion_of_the_ring_before() {
             std::thread::sleep(std::time::Duration::from_millis(3));
             let tags: Vec<_> = next.peek().map(|done| done.tag).collect();
             assert_eq!(tags, [round], "by the route {route}");
-            // SAFETY: nothing is done with it that outlasts the call.
-            let raw = unsafe { &mut *next.as_raw() };
+            // SAFETY: nothing is done with it but looking.
+            let raw = unsafe { next.as_raw() };
+            // SAFETY: the ring is neither moved nor dropped meanwhile.
+            let tail = unsafe { (*raw).cq.ktail };
             // SAFETY: the tail is a word of the open ring.
-            let tail = unsafe { raw.cq.ktail.read_volatile() };
+            let tail = unsafe { tail.read_volatile() };
             assert_eq!(tail, 1, "only the NOP completed here");
             drop(next);
             // A kept ring would be claimed again; this one must go, too.

@@ -41,11 +41,11 @@ fn judge(limit: Limit, needed: u64) -> Verdict {
 }
 
 /// Checks the limits one after the other, raises those that may be raised, and says so.
-pub(crate) fn prepare(plan: Plan, limits: &Limits, kernel: &str) -> Result<(), Failure> {
+pub(crate) fn prepare(plan: Plan, limits: &Limits) -> Result<(), Failure> {
     switched_on(limits)?;
     open_files(plan, limits)?;
-    if charges_ring_memory(kernel) && limits.ipc_lock == Some(false) {
-        locked_memory(plan, limits)?;
+    if let Some(limit) = limits.ring_memory() {
+        locked_memory(plan, limit)?;
     }
     maps(plan, limits)
 }
@@ -84,8 +84,7 @@ fn open_files(plan: Plan, limits: &Limits) -> Result<(), Failure> {
     }
 }
 
-fn locked_memory(plan: Plan, limits: &Limits) -> Result<(), Failure> {
-    let Some(limit) = limits.locked_memory else { return Ok(()) };
+fn locked_memory(plan: Plan, limit: Limit) -> Result<(), Failure> {
     let Plan { rings, bytes_per_ring } = plan;
     let needed = rings.saturating_mul(bytes_per_ring);
     match judge(limit, needed) {
@@ -147,17 +146,6 @@ fn raise(resource: Resource, what: &str, limit: Limit, to: u64) -> Result<(), Fa
     Ok(())
 }
 
-/// Whether a kernel of this release charges ring memory to the user's locked memory: 5.11 and
-/// older, and 6.14 and newer.
-fn charges_ring_memory(release: &str) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        // A check too many does no harm.
-        return true;
-    };
-    !((5, 12)..(6, 14)).contains(&(major, minor))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +159,7 @@ mod tests {
     }
 
     fn refusal(limits: &Limits) -> String {
-        prepare(PLAN, limits, "6.18.0").unwrap_err().to_string()
+        prepare(PLAN, limits).unwrap_err().to_string()
     }
 
     fn both(limit: &mut Option<Limit>, value: u64) {
@@ -184,6 +172,7 @@ mod tests {
         both(&mut limits.open_files, 1 << 20);
         both(&mut limits.locked_memory, Limit::UNLIMITED);
         limits.ipc_lock = Some(false);
+        limits.rings_charged = true;
         limits.max_map_count = Some(1 << 20);
         limits.io_uring_disabled = Some(0);
     }
@@ -203,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_system_with_room_for_everything_is_let_through() {
-        prepare(PLAN, &limits(roomy), "6.18.0").unwrap();
+        prepare(PLAN, &limits(roomy)).unwrap();
     }
 
     #[test]
@@ -227,12 +216,16 @@ mod tests {
         for part in ["RLIMIT_MEMLOCK", "65536", "8192000", "ulimit -Hl 8000", "--rings 8)"] {
             assert!(text.contains(part), "{part:?} is missing in {text:?}");
         }
-        prepare(PLAN, &limits(tight), "6.12.1").unwrap();
+        let free = limits(|l| {
+            tight(l);
+            l.rings_charged = false;
+        });
+        prepare(PLAN, &free).unwrap();
         let privileged = limits(|l| {
             tight(l);
             l.ipc_lock = Some(true);
         });
-        prepare(PLAN, &privileged, "6.18.0").unwrap();
+        prepare(PLAN, &privileged).unwrap();
     }
 
     #[test]

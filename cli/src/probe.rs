@@ -6,7 +6,7 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 use uring_pool::{
     Error, HAVE_INIT_MEM, Limit, Limits, PgAioUringCaps, Refusal, RingConfig, Route, Version,
-    kernel_release, operation_name,
+    kernel_release, loaded_version, operation_name,
 };
 
 use crate::args::ProbeArgs;
@@ -22,7 +22,7 @@ struct Answer {
     caps: Caps,
     features: Vec<String>,
     operations: Vec<String>,
-    limits: LimitsNow,
+    limits: Limits,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,25 +40,6 @@ struct Caps {
     reason: Option<String>,
     /// Why better routes than the one taken were refused.
     refusals: Vec<Refusal>,
-}
-
-/// As [`Limits`], but "no limit" is `null` and not a number that many readers cannot hold.
-#[derive(Debug, Serialize)]
-struct LimitsNow {
-    open_files: Option<Bounds>,
-    open_files_used: Option<u64>,
-    locked_memory: Option<Bounds>,
-    ipc_lock: Option<bool>,
-    max_map_count: Option<u64>,
-    maps_used: Option<u64>,
-    io_uring_disabled: Option<u32>,
-    io_uring_group: Option<i64>,
-}
-
-#[derive(Debug, Serialize)]
-struct Bounds {
-    soft: Option<u64>,
-    hard: Option<u64>,
 }
 
 /// Finds out, prints, and fails if rings cannot be made here at all.
@@ -83,7 +64,7 @@ impl Answer {
         Self {
             liburing: Liburing {
                 headers: Version::headers(),
-                loaded: caps.and_then(PgAioUringCaps::loaded),
+                loaded: loaded_version(),
                 have_init_mem: HAVE_INIT_MEM,
             },
             kernel: kernel_release(),
@@ -91,7 +72,7 @@ impl Answer {
             caps: Caps::of(found),
             features: caps.map(|caps| caps.features().names()).unwrap_or_default(),
             operations: operations.iter().copied().map(operation_name).collect(),
-            limits: limits.into(),
+            limits,
         }
     }
 
@@ -109,7 +90,7 @@ impl Answer {
         self.caps.text(&mut text, self.entries);
         list(&mut text, "features", &self.features);
         list(&mut text, "operations", &self.operations);
-        self.limits.text(&mut text);
+        tell_limits(&mut text, &self.limits);
         text
     }
 }
@@ -148,59 +129,39 @@ impl Caps {
     }
 }
 
-impl From<Limits> for LimitsNow {
-    fn from(limits: Limits) -> Self {
-        let finite = |value: u64| (value != Limit::UNLIMITED).then_some(value);
-        let bounds = |limit: Limit| Bounds { soft: finite(limit.soft), hard: finite(limit.hard) };
-        Self {
-            open_files: limits.open_files.map(bounds),
-            open_files_used: limits.open_files_used,
-            locked_memory: limits.locked_memory.map(bounds),
-            ipc_lock: limits.ipc_lock,
-            max_map_count: limits.max_map_count,
-            maps_used: limits.maps_used,
-            io_uring_disabled: limits.io_uring_disabled,
-            io_uring_group: limits.io_uring_group,
+fn tell_limits(text: &mut String, limits: &Limits) {
+    let number = |value: Option<u64>| value.map_or("?".to_owned(), |value| value.to_string());
+    let files = limits.open_files.map_or("?".to_owned(), |limit| bounds(limit, |n| n.to_string()));
+    let used = number(limits.open_files_used);
+    line(text, "open files", &format!("{files}, {used} used; a ring takes 1"));
+    let size = |n| BinaryBytes(n).to_string();
+    let locked = limits.locked_memory.map_or("?".to_owned(), |limit| bounds(limit, size));
+    let freed = match limits.ipc_lock {
+        _ if !limits.rings_charged => "rings are not charged to it on this kernel",
+        Some(true) => "does not bind this process (CAP_IPC_LOCK)",
+        Some(false) => "binds all of this user's processes together",
+        None => "whether it binds this process is not known",
+    };
+    line(text, "locked memory", &format!("{locked}; {freed}"));
+    let (most, used) = (number(limits.max_map_count), number(limits.maps_used));
+    line(text, "mappings", &format!("{most}, {used} used; a separate ring takes 2"));
+    let sysctl = match (limits.io_uring_disabled, limits.io_uring_group) {
+        (None | Some(0), _) => "on for everybody".to_owned(),
+        (Some(1), Some(group)) if group >= 0 => {
+            format!("on for the privileged and group {group} (kernel.io_uring_disabled = 1)")
         }
-    }
+        (Some(1), _) => "on for the privileged (kernel.io_uring_disabled = 1)".to_owned(),
+        (Some(value), _) => format!("off (kernel.io_uring_disabled = {value})"),
+    };
+    line(text, "io_uring", &sysctl);
 }
 
-impl LimitsNow {
-    fn text(&self, text: &mut String) {
-        let number = |value: Option<u64>| value.map_or("?".to_owned(), |value| value.to_string());
-        let files = self.open_files.as_ref().map_or("?".to_owned(), |b| b.text(|n| n.to_string()));
-        let used = number(self.open_files_used);
-        line(text, "open files", &format!("{files}, {used} used; a ring takes 1"));
-        let size = |n| BinaryBytes(n).to_string();
-        let locked = self.locked_memory.as_ref().map_or("?".to_owned(), |b| b.text(size));
-        let freed = match self.ipc_lock {
-            Some(true) => "does not bind this process (CAP_IPC_LOCK)",
-            Some(false) => "binds all of this user's processes together",
-            None => "whether it binds this process is not known",
-        };
-        line(text, "locked memory", &format!("{locked}; {freed}"));
-        let (most, used) = (number(self.max_map_count), number(self.maps_used));
-        line(text, "mappings", &format!("{most}, {used} used; a separate ring takes 2"));
-        let sysctl = match (self.io_uring_disabled, self.io_uring_group) {
-            (None | Some(0), _) => "on for everybody".to_owned(),
-            (Some(1), Some(group)) if group >= 0 => {
-                format!("on for the privileged and group {group} (kernel.io_uring_disabled = 1)")
-            }
-            (Some(1), _) => "on for the privileged (kernel.io_uring_disabled = 1)".to_owned(),
-            (Some(value), _) => format!("off (kernel.io_uring_disabled = {value})"),
-        };
-        line(text, "io_uring", &sysctl);
-    }
-}
-
-impl Bounds {
-    fn text(&self, show: impl Fn(u64) -> String) -> String {
-        let show = |bound: Option<u64>| bound.map_or("no limit".to_owned(), &show);
-        if self.soft == self.hard {
-            show(self.soft)
-        } else {
-            format!("{}, can be raised to {}", show(self.soft), show(self.hard))
-        }
+fn bounds(limit: Limit, show: impl Fn(u64) -> String) -> String {
+    let show = |n| if n == Limit::UNLIMITED { "no limit".to_owned() } else { show(n) };
+    if limit.soft == limit.hard {
+        show(limit.soft)
+    } else {
+        format!("{}, can be raised to {}", show(limit.soft), show(limit.hard))
     }
 }
 
@@ -241,7 +202,7 @@ mod tests {
         let mut limits = Limits::read();
         let memory = limits.locked_memory.as_mut().unwrap();
         (memory.soft, memory.hard) = (4096, Limit::UNLIMITED);
-        let json = serde_json::to_value(LimitsNow::from(limits)).unwrap();
+        let json = serde_json::to_value(limits).unwrap();
         assert_eq!(json["locked_memory"], serde_json::json!({"soft": 4096, "hard": null}));
     }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{Inner, RingPool};
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
-use crate::layout::{PoolLayout, RingLayout};
-use crate::region::page_size;
+use crate::layout::PoolLayout;
 use crate::setup::{self, Route, RouteSet};
 
 /// What happens to a ring that cannot be made by the best route.
@@ -81,6 +80,15 @@ impl PoolBuilder {
         self
     }
 
+    /// Bytes of shared memory that each ring will take in the pool, whole pages. On kernels that
+    /// charge ring memory, it is what a ring adds to the user's locked memory.
+    ///
+    /// # Errors
+    /// [`Cause::Invalid`] if that is beyond this machine's address space.
+    pub fn bytes_per_ring(&self) -> Result<usize> {
+        setup::layout_of(&self.config).map(|layout| layout.stride)
+    }
+
     /// Maps the pool's memory and, with [`Make::UpFront`], makes every ring.
     ///
     /// # Errors
@@ -109,10 +117,7 @@ impl PoolBuilder {
         if routes.best_first().next().is_none() {
             return Err(invalid("no route is allowed"));
         }
-        let mut ring = RingLayout::new(&self.config, page_size())?;
-        if let Some(bytes) = setup::bytes_the_library_wants(&self.config) {
-            ring = ring.with_room_for(bytes).ok_or_else(|| invalid("a ring is too large"))?;
-        }
+        let ring = setup::layout_of(&self.config)?;
         let layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
         let inner = Arc::new(Inner::new(self.config, layout, routes)?);
         if self.make == Make::UpFront {

@@ -65,14 +65,25 @@ impl Word {
     }
 }
 
+/// What this process knows of a slot.
+#[derive(Debug, Default)]
+struct Entry {
+    /// The ring that this process has a descriptor for, while nobody here uses it.
+    kept: AtomicPtr<Held>,
+    /// That ring's generation; 0 if there is none.
+    known: AtomicU32,
+}
+
+/// Entries in a piece: 16 KiB.
+const PIECE: usize = 1024;
+
 /// Both tables.
 #[derive(Debug)]
 pub(super) struct Slots {
     words: NonNull<AtomicU64>,
-    /// Rings that this process has a descriptor for, while nobody here uses them.
-    kept: Box<[AtomicPtr<Held>]>,
-    /// The generation of each kept ring; 0 where there is none.
-    known: Box<[AtomicU32]>,
+    /// In pieces, since the allocator gives a large table a mapping of its own.
+    kept: Box<[Box<[Entry]>]>,
+    count: usize,
     /// How many are kept, so that nobody looks for one where there is none.
     keeping: AtomicUsize,
 }
@@ -91,14 +102,22 @@ impl Slots {
     pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
         Self {
             words: region.at(0, count * WORD).cast(),
-            kept: (0..count).map(|_| AtomicPtr::default()).collect(),
-            known: (0..count).map(|_| AtomicU32::default()).collect(),
+            kept: (0..count.div_ceil(PIECE))
+                .map(|piece| {
+                    (0..PIECE.min(count - piece * PIECE)).map(|_| Entry::default()).collect()
+                })
+                .collect(),
+            count,
             keeping: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.kept.len()
+        self.count
+    }
+
+    fn entry(&self, slot: usize) -> &Entry {
+        &self.kept[slot / PIECE][slot % PIECE]
     }
 
     fn word(&self, slot: usize) -> &AtomicU64 {
@@ -121,7 +140,7 @@ impl Slots {
 
     /// Whether this process has a descriptor for the ring that lies in the slot now.
     pub(super) fn is_known(&self, slot: usize, word: Word) -> bool {
-        self.known[slot].load(Relaxed) == word.generation && word.generation != 0
+        self.entry(slot).known.load(Relaxed) == word.generation && word.generation != 0
     }
 
     /// Claims a slot that was seen as `seen`: false if somebody else was quicker.
@@ -148,9 +167,9 @@ impl Slots {
     /// Keeps a ring in its slot's entry of the private table. Only the slot's holder calls this.
     pub(super) fn keep(&self, held: Box<Held>) {
         let ticket = held.ticket;
-        self.known[ticket.slot()].store(ticket.generation, Relaxed);
+        self.entry(ticket.slot()).known.store(ticket.generation, Relaxed);
         self.keeping.fetch_add(1, Relaxed);
-        let old = self.kept[ticket.slot()].swap(Box::into_raw(held), AcqRel);
+        let old = self.entry(ticket.slot()).kept.swap(Box::into_raw(held), AcqRel);
         debug_assert!(old.is_null(), "whoever claims a slot takes what is kept of it");
         // SAFETY: what the table held came from `into_raw` here, and is taken out once.
         drop(unsafe { boxed(old) });
@@ -159,8 +178,8 @@ impl Slots {
     /// Takes the ring out of the private table: the one that lies in the slot, or one from before
     /// that a relative has replaced. Only the slot's holder calls this, or the pool's last owner.
     pub(super) fn take(&self, slot: usize) -> Option<Box<Held>> {
-        self.known[slot].store(0, Relaxed);
-        let old = self.kept[slot].swap(std::ptr::null_mut(), AcqRel);
+        self.entry(slot).known.store(0, Relaxed);
+        let old = self.entry(slot).kept.swap(std::ptr::null_mut(), AcqRel);
         // SAFETY: as in `keep`.
         let held = unsafe { boxed(old) }?;
         self.keeping.fetch_sub(1, Relaxed);

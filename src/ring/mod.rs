@@ -43,8 +43,10 @@ use flight::Flight;
 /// under way they are cancelled and waited for, for a second at most; buffers that even then are
 /// in the kernel's hands are leaked, and the slot is retired.
 ///
-/// A ring belongs to the process that claimed it. In a forked child the copy is inert: dropping it
-/// there closes the child's descriptor and nothing else; do not submit on it.
+/// A ring belongs to the process that claimed it: there alone it goes back to the pool. A forked
+/// child has a copy, which may be used if nothing was in flight at the fork and nobody else uses
+/// the ring; two processes that do would take each other's completions. Dropping the copy closes
+/// the child's descriptor and nothing else.
 pub struct Ring<B: 'static> {
     /// Taken in `drop`, and only there.
     held: ManuallyDrop<Box<Held>>,

@@ -91,24 +91,30 @@ mod tests {
             user_data in any::<u64>(),
         ) {
             let buf = std::ptr::without_provenance_mut(addr as usize);
-            // SAFETY (all of these): the functions only fill the SQE they are given.
-            let nop = theirs(user_data, |s| unsafe { sys::io_uring_prep_nop(s) });
+            let nop = theirs(user_data, |s| {
+                // SAFETY: it only fills the SQE it is given.
+                unsafe { sys::io_uring_prep_nop(s) }
+            });
             prop_assert_eq!(Op::Nop.sqe(0, 0, user_data), nop);
 
-            let read = theirs(user_data, |s| unsafe {
-                sys::io_uring_prep_read(s, fd, buf, len, offset)
+            let read = theirs(user_data, |s| {
+                // SAFETY: as above; the buffer's address is copied, not followed. (The offset's
+                // type is another in liburing 2.0.)
+                unsafe { sys::io_uring_prep_read(s, fd, buf, len, offset as _) }
             });
             prop_assert_eq!(Op::Read { fd, offset }.sqe(addr, len, user_data), read);
 
-            let write = theirs(user_data, |s| unsafe {
-                sys::io_uring_prep_write(s, fd, buf, len, offset)
+            let write = theirs(user_data, |s| {
+                // SAFETY: as above.
+                unsafe { sys::io_uring_prep_write(s, fd, buf, len, offset as _) }
             });
             prop_assert_eq!(Op::Write { fd, offset }.sqe(addr, len, user_data), write);
 
             for data_only in [false, true] {
                 let flags = if data_only { sys::IORING_FSYNC_DATASYNC } else { 0 };
-                let fsync = theirs(user_data, |s| unsafe {
-                    sys::io_uring_prep_fsync(s, fd, flags)
+                let fsync = theirs(user_data, |s| {
+                    // SAFETY: as above.
+                    unsafe { sys::io_uring_prep_fsync(s, fd, flags) }
                 });
                 prop_assert_eq!(Op::Fsync { fd, data_only }.sqe(addr, len, user_data), fsync);
             }

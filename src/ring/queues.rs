@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use super::home::Held;
 use super::op::Sqe;
 use crate::config::RingConfig;
+use crate::setup::result_of;
 
 /// A completion, as the kernel writes it (`struct io_uring_cqe` without the second half of
 /// `CQE32`).
@@ -202,8 +203,4 @@ impl Held {
         // it recognises by its `user_data`, which no request of ours has.
         result_of(unsafe { sys::io_uring_wait_cqe_timeout(raw, &mut cqe, &mut time) }).map(drop)
     }
-}
-
-fn result_of(returned: i32) -> Result<u32, Errno> {
-    u32::try_from(returned).map_err(|_| Errno::from_raw(-returned))
 }

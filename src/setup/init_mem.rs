@@ -12,7 +12,7 @@ use crate::layout::RingLayout;
 
 /// Bytes that the library says it needs for a ring of this configuration, where it has
 /// `io_uring_memory_size_params` (2.11). A hint for the stride, never less than our own.
-pub(crate) fn bytes_the_library_wants(config: &RingConfig) -> Option<usize> {
+pub(super) fn bytes_the_library_wants(config: &RingConfig) -> Option<usize> {
     #[cfg(have_memory_size_params)]
     {
         let mut params = params(config);

@@ -3,11 +3,12 @@
 
 use crate::version::Version;
 
-/// The version of the loaded library: `None` before 2.4, which does not tell.
+/// The version of the liburing that is loaded: `None` before 2.4, which does not tell.
 ///
 /// Built with 2.4 or newer the functions are called; built with an older one they are looked up,
 /// since a program built on one release may run on a newer one (the soname is the same).
-pub(crate) fn loaded_version() -> Option<Version> {
+#[must_use]
+pub fn loaded_version() -> Option<Version> {
     let major = tell(
         #[cfg(have_version)]
         liburing_sys::io_uring_major_version,

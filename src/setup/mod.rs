@@ -20,14 +20,20 @@ use nix::errno::Errno;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
-use crate::region::Region;
+use crate::region::{Region, page_size};
 
-pub(crate) use init_mem::bytes_the_library_wants;
-pub(crate) use library::loaded_version;
+pub use library::loaded_version;
 pub(crate) use open_ring::OpenRing;
 pub(crate) use probe::supported_operations;
 pub(crate) use route::{Learned, RouteSet};
 pub use route::{Refusal, Route};
+
+/// The layout of a ring of this configuration here: with what the library asks for, where it says.
+pub(crate) fn layout_of(config: &RingConfig) -> Result<RingLayout> {
+    let layout = RingLayout::new(config, page_size())?;
+    let wanted = init_mem::bytes_the_library_wants(config).unwrap_or(0);
+    Ok(layout.with_room_for(wanted).unwrap_or(layout))
+}
 
 /// A slot's memory: a range of the pool's region that the caller has to itself.
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +170,6 @@ fn params(config: &RingConfig) -> liburing_sys::io_uring_params {
 }
 
 /// liburing returns `-errno`; this is the one place that turns it round.
-fn result_of(returned: i32) -> Result<u32, Errno> {
+pub(crate) fn result_of(returned: i32) -> Result<u32, Errno> {
     u32::try_from(returned).map_err(|_| Errno::from_raw(-returned))
 }

@@ -6,7 +6,6 @@ use super::Route;
 use crate::error::Cause;
 use crate::layout::RingLayout;
 use crate::limits::Limits;
-use crate::version;
 
 /// What an `errno` of `io_uring_setup(2)`, or of the mappings after it, means for a ring of this
 /// layout by this route.
@@ -16,12 +15,12 @@ pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause
         Errno::EPERM | Errno::EACCES => forbidden(Limits::read()),
         Errno::EMFILE => open_files(Limits::read()),
         Errno::ENFILE => Cause::SystemOpenFiles,
-        Errno::ENOMEM => no_memory(&Limits::read(), layout, &version::kernel_release()),
+        Errno::ENOMEM => no_memory(&Limits::read(), layout),
         Errno::EINVAL if !route.is_combined() => Cause::ConfigRefused,
         Errno::EINVAL if layout.single_pages() => Cause::NoMmapUnsupported,
         Errno::EFAULT if route.is_combined() && layout.single_pages() => Cause::MemoryUnusable,
         Errno::EINVAL | Errno::EFAULT if route.is_combined() => Cause::NotContiguous,
-        other => Cause::System(other),
+        other => Cause::System { errno: other as i32 },
     }
 }
 
@@ -44,18 +43,16 @@ fn open_files(limits: Limits) -> Cause {
     Cause::OpenFiles { limit: limits.open_files.map_or(0, |limit| limit.soft) }
 }
 
-fn no_memory(limits: &Limits, layout: &RingLayout, kernel: &str) -> Cause {
+fn no_memory(limits: &Limits, layout: &RingLayout) -> Cause {
     if let (Some(limit), Some(used)) = (limits.max_map_count, limits.maps_used) {
         // A ring by itself takes two.
         if used + 2 > limit {
             return Cause::Maps { limit, used };
         }
     }
-    match limits.lockable() {
-        Some(limit) if version::charges_ring_memory(kernel) => {
-            Cause::LockedMemory { limit, needed: layout.stride as u64 }
-        }
-        _ => Cause::OutOfMemory,
+    match limits.ring_memory() {
+        Some(limit) => Cause::LockedMemory { limit: limit.soft, needed: layout.stride as u64 },
+        None => Cause::OutOfMemory,
     }
 }
 
@@ -86,17 +83,19 @@ mod tests {
         limits.max_map_count = Some(65_530);
         limits.maps_used = Some(65_529);
         let maps = Cause::Maps { limit: 65_530, used: 65_529 };
-        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), maps);
+        assert_eq!(no_memory(&limits, &layout(64)), maps);
 
         limits.maps_used = Some(20);
         limits.locked_memory = Some(Limit { soft: 1 << 23, hard: 1 << 23 });
         limits.ipc_lock = Some(false);
+        limits.rings_charged = true;
         let locked = Cause::LockedMemory { limit: 1 << 23, needed: 8192 };
-        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), locked);
-        // Nobody is charged there, so the limit cannot be what was met.
-        assert_eq!(no_memory(&limits, &layout(64), "6.1.0"), Cause::OutOfMemory);
-        limits.ipc_lock = Some(true);
-        assert_eq!(no_memory(&limits, &layout(64), "6.18.0"), Cause::OutOfMemory);
+        assert_eq!(no_memory(&limits, &layout(64)), locked);
+        // Where nobody is charged, the limit cannot be what was met.
+        limits.rings_charged = false;
+        assert_eq!(no_memory(&limits, &layout(64)), Cause::OutOfMemory);
+        (limits.rings_charged, limits.ipc_lock) = (true, Some(true));
+        assert_eq!(no_memory(&limits, &layout(64)), Cause::OutOfMemory);
     }
 
     #[test]

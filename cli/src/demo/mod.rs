@@ -11,7 +11,7 @@ mod share;
 mod timing;
 mod worker;
 
-use uring_pool::{Limits, RingConfig, RingPool, kernel_release};
+use uring_pool::{Limits, RingConfig, RingPool};
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
@@ -36,7 +36,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     }
     let config = RingConfig::new(args.entries)?;
     let input = Input::open(args.file.as_deref())?;
-    preflight::prepare(plan(&config, rings)?, &Limits::read(), &kernel_release())?;
+    let bytes_per_ring = RingPool::builder(config).bytes_per_ring()? as u64;
+    preflight::prepare(Plan { rings: rings as u64, bytes_per_ring }, &Limits::read())?;
 
     // Three times: the plain read, which also brings the file into the cache, and each mode's.
     let mut progress = Progress::new(input.bytes.saturating_mul(3));
@@ -101,11 +102,4 @@ fn compare(
         fallbacks: stats.map(|stats| stats.fallbacks).unwrap_or_default(),
     };
     Ok((part, reading.sum))
-}
-
-/// How much memory the rings take, as a pool reckons that has made none yet.
-fn plan(config: &RingConfig, rings: usize) -> Result<Plan, Failure> {
-    let one = RingPool::builder(*config).rings(1).build()?;
-    let bytes_per_ring = one.stats().bytes_per_ring as u64;
-    Ok(Plan { rings: rings as u64, bytes_per_ring })
 }

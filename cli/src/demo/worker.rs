@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 
-use nix::errno::Errno;
-use uring_pool::{Cause, Ring};
+use uring_pool::Ring;
 
 use super::checksum::Sum;
 use super::share::{BLOCK, Ended, Share};
@@ -72,7 +71,7 @@ pub(crate) fn read(
 fn wait(ring: &mut Ring<Vec<u8>>) -> Result<(), uring_pool::Error> {
     loop {
         match ring.wait(1) {
-            Err(error) if error.cause() == Cause::System(Errno::EINTR) => {}
+            Err(error) if error.is_interrupted() => {}
             other => return other.map(drop),
         }
     }
