@@ -114,10 +114,8 @@ impl<B: 'static> Ring<B> {
 
     /// The completions that are there, without waiting.
     pub fn peek(&mut self) -> Completions<'_, B> {
-        if self.held.queues.cq_ready() == 0 && self.flight.len() > 0 {
-            // Completions may be waiting for a turn in this task; what it cannot do now it will
-            // at the next wait, so an error is none here.
-            let _ = self.held.enter_and_wait(0);
+        if self.held.queues.cq_ready() == 0 {
+            self.held.let_the_kernel_post();
         }
         Completions::new(self)
     }

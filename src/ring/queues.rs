@@ -38,6 +38,7 @@ pub(crate) struct Queues {
     sq_head: NonNull<AtomicU32>,
     sq_tail: NonNull<AtomicU32>,
     sqes: NonNull<Sqe>,
+    sq_flags: NonNull<AtomicU32>,
     sq_len: u32,
     sqe_shift: u32,
     cq_head: NonNull<AtomicU32>,
@@ -61,6 +62,7 @@ impl Queues {
             sq_head: word(raw.sq.khead),
             sq_tail: word(raw.sq.ktail),
             sqes: NonNull::new(raw.sq.sqes).expect("an open ring has SQEs").cast(),
+            sq_flags: word(raw.sq.kflags),
             sq_len: config.sq_len(),
             sqe_shift: config.sqe_shift(),
             cq_head: word(raw.cq.khead),
@@ -149,6 +151,11 @@ impl Queues {
         raw.sq.sqe_tail.wrapping_sub(self.atomic(self.sq_head).load(Acquire))
     }
 
+    /// `IORING_SQ_*`, as the kernel last set them.
+    fn flags(&self) -> u32 {
+        self.atomic(self.sq_flags).load(Relaxed)
+    }
+
     /// Completions that can be reaped.
     pub(super) fn cq_ready(&self) -> u32 {
         let head = self.atomic(self.cq_head).load(Relaxed);
@@ -180,7 +187,34 @@ impl Held {
         result_of(unsafe { sys::io_uring_submit(self.ring.raw_mut()) })
     }
 
-    /// Enters the kernel until `n` completions are there; with 0, only to let it post what is due.
+    /// Enters the kernel if it says that completions wait for that: work deferred to this task
+    /// (`TASKRUN_FLAG`), or an overflown CQ. An error is none here: waiting will meet it again.
+    ///
+    /// By hand, since liburing 2.1 and older know only of the latter.
+    pub(super) fn let_the_kernel_post(&mut self) {
+        const CQ_OVERFLOW: u32 = 1 << 1;
+        const TASKRUN: u32 = 1 << 2;
+        const ENTER_GETEVENTS: libc::c_uint = 1;
+        if self.queues.flags() & (CQ_OVERFLOW | TASKRUN) == 0 {
+            return;
+        }
+        let fd = self.ring.fd();
+        let no_mask = std::ptr::null::<libc::sigset_t>();
+        // SAFETY: the ring is open and ours alone; nothing is submitted, and no signal mask given.
+        unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                fd,
+                0u32,
+                0u32,
+                ENTER_GETEVENTS,
+                no_mask,
+                0usize,
+            )
+        };
+    }
+
+    /// Enters the kernel until `n` completions are there.
     pub(super) fn enter_and_wait(&mut self, n: u32) -> Result<(), Errno> {
         let mut cqe = std::ptr::null_mut();
         let raw: *mut _ = self.ring.raw_mut();
