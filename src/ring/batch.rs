@@ -14,6 +14,19 @@ use crate::error::{Cause, Error, Result};
 ///
 /// It borrows every descriptor used until it is submitted; the kernel then holds the files by
 /// itself. Dropped or forgotten, its requests are taken back: the kernel has not seen them.
+///
+/// A file cannot be closed before its request is submitted:
+///
+/// ```compile_fail,E0505
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut ring = uring_pool::Ring::<Vec<u8>>::open(&uring_pool::RingConfig::new(8)?)?;
+/// let file = std::fs::File::open("/etc/os-release")?;
+/// let mut batch = ring.batch();
+/// batch.read_at(&file, vec![0; 16], 0).push()?;
+/// drop(file);
+/// batch.submit()?;
+/// # Ok(()) }
+/// ```
 #[must_use = "a batch that is not submitted is taken back"]
 pub struct Batch<'r, 'fd, B: 'static> {
     ring: &'r mut Ring<B>,

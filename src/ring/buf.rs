@@ -8,6 +8,39 @@ use std::sync::Arc;
 /// A buffer is moved into its ring for that time, so nobody can touch, move or free it. It must
 /// not borrow anything (`'static`), since a ring may be leaked.
 ///
+/// Lent, it is out of reach:
+///
+/// ```compile_fail,E0382
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut ring = uring_pool::Ring::<Vec<u8>>::open(&uring_pool::RingConfig::new(8)?)?;
+/// let file = std::fs::File::open("/etc/os-release")?;
+/// let buf = vec![0; 16];
+/// let mut batch = ring.batch();
+/// batch.read_at(&file, buf, 0).push()?;
+/// batch.submit()?;
+/// println!("{buf:?}");
+/// # Ok(()) }
+/// ```
+///
+/// A borrowed one cannot be lent, and shared bytes cannot be read into:
+///
+/// ```compile_fail,E0597
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut ring = uring_pool::Ring::<&'static [u8]>::open(&uring_pool::RingConfig::new(8)?)?;
+/// let file = std::fs::File::create("/dev/null")?;
+/// let bytes = [0; 16];
+/// ring.batch().write_at(&file, &bytes, 0).push()?;
+/// # Ok(()) }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut ring = uring_pool::Ring::<std::sync::Arc<[u8]>>::open(&uring_pool::RingConfig::new(8)?)?;
+/// let file = std::fs::File::open("/etc/os-release")?;
+/// ring.batch().read_at(&file, vec![0; 16].into(), 0).push()?;
+/// # Ok(()) }
+/// ```
+///
 /// A program that needs several kinds in one ring makes an enum of them and implements this by
 /// forwarding.
 ///
