@@ -8,6 +8,7 @@ mod layout;
 mod limits;
 mod operations;
 mod pool;
+mod process;
 mod region;
 mod ring;
 mod setup;

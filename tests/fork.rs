@@ -73,7 +73,7 @@ fn a_slot_claimed_in_one_process_is_taken_in_all_others() {
     });
     here.read_exact(&mut [0]).unwrap();
     let error = pool.claim_slot::<()>(1).unwrap_err();
-    assert!(matches!(error.cause(), Cause::SlotTaken { holder } if holder != std::process::id()));
+    assert_eq!(error.cause(), Cause::SlotTaken { holder: child.id() });
     let other = pool.claim::<()>().unwrap();
     assert_eq!(other.slot(), Some(0));
     let error = pool.claim::<()>().unwrap_err();
@@ -169,9 +169,38 @@ fn a_child_that_is_killed_in_the_middle_leaves_its_siblings_rings_working() {
         here.read_exact(&mut [0]).unwrap();
         child.kill();
         answers(&mut pool.claim_slot(1).unwrap(), 1);
-        let error = pool.claim_slot::<()>(0).unwrap_err();
-        assert!(matches!(error.cause(), Cause::SlotTaken { .. }), "not handed on: {error}");
+        assert_eq!(pool.stats().claimed, 1, "still the dead one's, until somebody asks");
+        for round in 0..3 {
+            answers(&mut pool.claim_slot(0).unwrap(), round);
+        }
+        assert_eq!(pool.stats().claimed, 0, "by the route {route}");
     }
+}
+
+#[test]
+fn what_the_dead_held_is_recovered_and_what_the_living_hold_is_not() {
+    let pool = up_front(Route::Separate, 4);
+    let mine = pool.claim_slot::<()>(0).unwrap();
+    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let holder = |slots: std::ops::Range<usize>, there: &mut UnixStream| {
+        let rings: Vec<_> = slots.map(|slot| pool.claim_slot::<()>(slot).unwrap()).collect();
+        there.write_all(b"!").unwrap();
+        there.read_exact(&mut [0]).unwrap();
+        drop(rings);
+    };
+    let living = in_child(|| holder(1..2, &mut there));
+    here.read_exact(&mut [0]).unwrap();
+    let mut other = there.try_clone().unwrap();
+    let dying = in_child(|| holder(2..4, &mut other));
+    here.read_exact(&mut [0]).unwrap();
+    assert_eq!(pool.recover().unwrap(), 0, "all live");
+    dying.kill();
+    assert_eq!(pool.recover().unwrap(), 2);
+    assert_eq!(pool.recover().unwrap(), 0, "nothing is left to recover");
+    assert_eq!(pool.stats().claimed, 2);
+    here.write_all(b"!").unwrap();
+    assert!(living.succeeded());
+    drop(mine);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Inner, RingPool};
+use super::RingPool;
+use super::inner::Inner;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::PoolLayout;

@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
-use super::{Inner, RingPool};
+use super::RingPool;
+use super::inner::Inner;
 use crate::error::Result;
+use crate::process::Process;
 use crate::ring::Held;
 use crate::setup::Route;
 
@@ -20,7 +22,7 @@ pub struct RawRing {
     /// Taken in `drop`, and only there.
     held: Option<Box<Held>>,
     inner: Arc<Inner>,
-    owner: u32,
+    owner: Process,
 }
 
 impl RingPool {
@@ -41,7 +43,7 @@ impl RingPool {
         held.resync();
         // SAFETY: the caller's promise. The copy and ours are never used both: ours only closes.
         unsafe { ring.write(*held.ring.raw()) };
-        Ok(RawRing { held: Some(held), inner: Arc::clone(&self.inner), owner: std::process::id() })
+        Ok(RawRing { held: Some(held), inner: Arc::clone(&self.inner), owner: Process::current() })
     }
 }
 
@@ -66,16 +68,10 @@ impl RawRing {
 impl Drop for RawRing {
     fn drop(&mut self) {
         let Some(held) = self.held.take() else { return };
-        if self.owner == std::process::id() {
+        if self.owner == Process::current() {
             // Nobody knows what is in flight, so its pages are never used again.
             self.inner.recycle(held);
         }
         // In a forked child this closes the child's descriptor alone.
-    }
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("slots", &self.slots.count()).finish_non_exhaustive()
     }
 }

@@ -37,18 +37,21 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) state: State,
-    /// The process that claimed it, while it is claimed.
+    /// The number of the process that holds it; of an idle ring, of the process that made it, and
+    /// without which perhaps nobody has a descriptor for it.
     pub(super) holder: u32,
     /// Counts the rings made in it.
     pub(super) generation: u32,
 }
 
-/// Linux gives out process ids below 2^22.
 const HOLDER_BITS: u32 = 24;
+
+/// How many numbers there are for processes, with 0, which is nobody's.
+pub(super) const HOLDERS: u32 = 1 << HOLDER_BITS;
 
 impl Word {
     fn pack(self) -> u64 {
-        let holder = u64::from(self.holder) & ((1 << HOLDER_BITS) - 1);
+        let holder = u64::from(self.holder % HOLDERS);
         u64::from(self.generation) << 32 | holder << 8 | self.state as u64
     }
 
@@ -60,7 +63,7 @@ impl Word {
             // What nobody wrote is nobody's to use.
             _ => State::Retired,
         };
-        let holder = (word >> 8) as u32 & ((1 << HOLDER_BITS) - 1);
+        let holder = (word >> 8) as u32 % HOLDERS;
         Self { state, holder, generation: (word >> 32) as u32 }
     }
 }
@@ -98,10 +101,10 @@ impl Slots {
     /// The table at the start of `region`, whose bytes are zero: every slot empty.
     ///
     /// # Safety
-    /// The region outlives this, and its first `count` words are used for nothing else.
+    /// The region outlives this, and its first `count + 1` words are used for nothing else.
     pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
         Self {
-            words: region.at(0, count * WORD).cast(),
+            words: region.at(0, (count + 1) * WORD).cast(),
             kept: (0..count.div_ceil(PIECE))
                 .map(|piece| {
                     (0..PIECE.min(count - piece * PIECE)).map(|_| Entry::default()).collect()
@@ -122,8 +125,18 @@ impl Slots {
 
     fn word(&self, slot: usize) -> &AtomicU64 {
         assert!(slot < self.count());
-        // SAFETY: there are `count` words in the region (`new`).
-        let at = unsafe { self.words.add(slot) };
+        self.at(slot + 1)
+    }
+
+    /// Counts the numbers that processes have asked for: of all processes, in the mapping.
+    pub(super) fn next_number(&self) -> u64 {
+        self.at(0).fetch_add(1, Relaxed)
+    }
+
+    fn at(&self, index: usize) -> &AtomicU64 {
+        debug_assert!(index <= self.count());
+        // SAFETY: there are `count + 1` words in the region (`new`).
+        let at = unsafe { self.words.add(index) };
         // SAFETY: the word is aligned (the region begins at a page), zeroed when mapped, and
         // everybody accesses it atomically; the region outlives `self`.
         unsafe { at.as_ref() }
@@ -159,9 +172,17 @@ impl Slots {
             .then_some(generation)
     }
 
+    /// Takes a slot over from a holder, or an idle ring's maker, that is dead: false if somebody
+    /// else was quicker.
+    pub(super) fn inherit(&self, slot: usize, seen: Word, heir: u32) -> bool {
+        let taken = Word { state: State::Claimed, holder: heir, ..seen };
+        matches!(seen.state, State::Claimed | State::Idle)
+            && self.word(slot).compare_exchange(seen.pack(), taken.pack(), AcqRel, Relaxed).is_ok()
+    }
+
     /// Ends a claim. Only the slot's holder calls this.
-    pub(super) fn settle(&self, slot: usize, state: State, generation: u32) {
-        self.word(slot).store(Word { state, holder: 0, generation }.pack(), Release);
+    pub(super) fn settle(&self, slot: usize, word: Word) {
+        self.word(slot).store(word.pack(), Release);
     }
 
     /// Keeps a ring in its slot's entry of the private table. Only the slot's holder calls this.
@@ -208,6 +229,10 @@ mod tests {
 
     const COUNT: usize = 4;
 
+    fn word(state: State, generation: u32) -> Word {
+        Word { state, holder: 0, generation }
+    }
+
     fn slots(region: &Region) -> Slots {
         // SAFETY: the tests keep the region longer, and use it for nothing else.
         unsafe { Slots::new(region, COUNT) }
@@ -216,7 +241,7 @@ mod tests {
     #[test]
     fn a_word_comes_back_as_it_was_packed() {
         for state in [State::Empty, State::Idle, State::Claimed, State::Retired] {
-            let word = Word { state, holder: (1 << 22) - 1, generation: u32::MAX };
+            let word = Word { state, holder: HOLDERS - 1, generation: u32::MAX };
             assert_eq!(Word::unpack(word.pack()), word);
         }
         let fresh = Word { state: State::Empty, holder: 0, generation: 0 };
@@ -241,10 +266,10 @@ mod tests {
         let region = Region::anonymous(4096).unwrap();
         let slots = slots(&region);
         let first = slots.claim(0, slots.look(0), 1).unwrap();
-        slots.settle(0, State::Empty, first);
+        slots.settle(0, word(State::Empty, first));
         let second = slots.claim(0, slots.look(0), 1).unwrap();
         assert_ne!(first, second);
-        slots.settle(0, State::Idle, second);
+        slots.settle(0, word(State::Idle, second));
         assert_eq!(slots.claim(0, slots.look(0), 1), Some(second), "an idle ring is the same");
     }
 
@@ -252,15 +277,30 @@ mod tests {
     fn a_generation_that_wraps_skips_the_value_that_means_none() {
         let region = Region::anonymous(4096).unwrap();
         let slots = slots(&region);
-        slots.settle(1, State::Empty, u32::MAX);
+        slots.settle(1, word(State::Empty, u32::MAX));
         assert_eq!(slots.claim(1, slots.look(1), 1), Some(1));
+    }
+
+    #[test]
+    fn a_dead_holders_slot_goes_to_one_heir_and_a_free_one_to_none() {
+        let region = Region::anonymous(4096).unwrap();
+        let slots = slots(&region);
+        slots.claim(0, slots.look(0), 7).unwrap();
+        let seen = slots.look(0);
+        assert!(slots.inherit(0, seen, 8));
+        assert!(!slots.inherit(0, seen, 9), "the second heir saw what is no longer so");
+        assert_eq!(slots.look(0).holder, 8);
+        slots.settle(0, word(State::Idle, 1));
+        assert!(slots.inherit(0, slots.look(0), 9), "an idle ring's maker may be dead");
+        slots.settle(0, word(State::Empty, 1));
+        assert!(!slots.inherit(0, slots.look(0), 9), "there is nothing to inherit");
     }
 
     #[test]
     fn a_retired_slot_is_never_claimed() {
         let region = Region::anonymous(4096).unwrap();
         let slots = slots(&region);
-        slots.settle(3, State::Retired, 5);
+        slots.settle(3, word(State::Retired, 5));
         assert_eq!(slots.claim(3, slots.look(3), 1), None);
     }
 }

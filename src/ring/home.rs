@@ -2,6 +2,7 @@
 
 use super::queues::Queues;
 use crate::config::RingConfig;
+use crate::process::Process;
 use crate::setup::OpenRing;
 
 /// Which slot a ring has, and which of the rings that were in that slot it is.
@@ -11,7 +12,9 @@ pub(crate) struct Ticket {
     /// Counts the rings made in the slot; relatives know by it whether theirs is still the one.
     pub(crate) generation: u32,
     /// The process that made the ring, and alone may put another in its place.
-    pub(crate) maker: u32,
+    pub(crate) maker: Option<Process>,
+    /// The maker's number among the pool's processes.
+    pub(crate) maker_number: u32,
 }
 
 impl Ticket {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::flight::NOBODY;
 use super::op;
 use super::{Completions, Held, Ring};
+use crate::process::Process;
 
 /// How long a drop waits for cancelled requests. Most come back at once; a read from a dead
 /// network file system may take for ever.
@@ -56,7 +57,7 @@ impl<B: 'static> Drop for Ring<B> {
     fn drop(&mut self) {
         // In a forked child, requests and slot are the parent's, and the buffers are this child's
         // own copies, which no kernel writes to.
-        let inherited = self.owner != std::process::id();
+        let inherited = self.owner != Process::current();
         let home = self.home.take().filter(|_| !inherited);
         let quiet = inherited || self.bring_home();
         // SAFETY: taken once: this is the only place, and drop runs once.

@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
+use crate::process::Process;
 use crate::region::page_size;
 use crate::setup::{self, Learned, OpenRing, Refusal, Route, RouteSet};
 
@@ -54,7 +55,7 @@ pub struct Ring<B: 'static> {
     flight: ManuallyDrop<Flight<B>>,
     home: Option<Arc<dyn Home>>,
     /// The process that may submit and reap.
-    owner: u32,
+    owner: Process,
 }
 
 impl<B: 'static> Ring<B> {
@@ -84,7 +85,7 @@ impl<B: 'static> Ring<B> {
     fn new(mut held: Box<Held>, home: Option<Arc<dyn Home>>) -> Self {
         held.resync();
         let flight = ManuallyDrop::new(Flight::new(held.queues.cq_len()));
-        Self { held: ManuallyDrop::new(held), flight, home, owner: std::process::id() }
+        Self { held: ManuallyDrop::new(held), flight, home, owner: Process::current() }
     }
 
     /// Begins a batch of requests. What an earlier batch left unsubmitted, by being forgotten, is

@@ -60,9 +60,18 @@ pub(crate) fn in_child(body: impl FnOnce()) -> Child {
 pub(crate) struct Child(nix::unistd::Pid);
 
 impl Child {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.as_raw() as u32
+    }
+
     pub(crate) fn succeeded(self) -> bool {
         use nix::sys::wait::{WaitStatus, waitpid};
         waitpid(self.0, None).unwrap() == WaitStatus::Exited(self.0, 0)
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+        waitpid(self.0, Some(WaitPidFlag::WNOHANG)).unwrap() == WaitStatus::StillAlive
     }
 
     pub(crate) fn kill(self) {

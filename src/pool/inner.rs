@@ -1,0 +1,121 @@
+//! What handles and claimed rings share.
+
+use std::fmt;
+use std::sync::atomic::AtomicUsize;
+
+use super::owners::Owners;
+use super::slots::{Slots, State};
+use super::stats::{Counters, Stats};
+use crate::config::RingConfig;
+use crate::error::Result;
+use crate::layout::PoolLayout;
+use crate::region::Region;
+use crate::ring::Home;
+use crate::setup::{self, Learned, OpenRing, Route, RouteSet, SlotMemory};
+
+/// The pool itself.
+pub(super) struct Inner {
+    pub(super) config: RingConfig,
+    layout: PoolLayout,
+    routes: RouteSet,
+    learned: Learned,
+    pub(super) counters: Counters,
+    /// Where the search for a free slot begins.
+    pub(super) next: AtomicUsize,
+    /// Before the region: it closes rings that lie in it.
+    pub(super) slots: Slots,
+    pub(super) owners: Owners,
+    pub(super) region: Region,
+}
+
+impl Inner {
+    pub(super) fn new(config: RingConfig, layout: PoolLayout, routes: RouteSet) -> Result<Self> {
+        let region = Region::anonymous(layout.total)?;
+        #[allow(unsafe_code)]
+        // SAFETY: the region lives beside the table, is dropped after it, and its header is
+        // as long as the table (`layout`).
+        let slots = unsafe { Slots::new(&region, layout.slots) };
+        Ok(Self {
+            config,
+            layout,
+            routes,
+            learned: Learned::default(),
+            counters: Counters::default(),
+            next: AtomicUsize::new(0),
+            slots,
+            owners: Owners::new()?,
+            region,
+        })
+    }
+
+    /// Makes every ring, in a pool that nobody else has yet.
+    pub(super) fn make_all(&self) -> Result<()> {
+        let me = self.me()?;
+        for slot in 0..self.slots.count() {
+            let seen = self.slots.look(slot);
+            let held = self.try_claim(slot, seen, me).map_err(|error| {
+                error.during(format!("ring {} of {}", slot + 1, self.slots.count()))
+            })?;
+            self.give_back(held.expect("nobody else has the pool yet"));
+        }
+        Ok(())
+    }
+
+    /// Makes a ring in a slot that this process holds, and whose pages are zeroed.
+    pub(super) fn make(&self, slot: usize) -> Result<OpenRing> {
+        #[allow(unsafe_code)]
+        // SAFETY: whoever holds a slot has its memory alone. The region outlives the ring: rings
+        // in the table are closed before it (the order of fields), and a claimed one holds the
+        // pool.
+        unsafe {
+            setup::open(
+                &self.config,
+                &self.layout.ring,
+                self.routes,
+                &self.learned,
+                self.memory(slot),
+            )
+        }
+    }
+
+    /// The slot's memory; `None` where the pool has none for rings.
+    pub(super) fn memory(&self, slot: usize) -> Option<SlotMemory<'_>> {
+        self.routes.any_combined().then(|| SlotMemory {
+            region: &self.region,
+            offset: self.layout.slot_at(slot),
+            len: self.layout.ring.stride,
+        })
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let (mut claimed, mut idle, mut retired) = (0, 0, 0);
+        for slot in 0..self.slots.count() {
+            match self.slots.look(slot).state {
+                State::Claimed => claimed += 1,
+                State::Idle => idle += 1,
+                State::Retired => retired += 1,
+                State::Empty => {}
+            }
+        }
+        let [init_mem, direct, separate] = Route::ALL.map(|route| self.counters.open(route));
+        Stats {
+            slots: self.slots.count(),
+            claimed,
+            idle,
+            retired,
+            open: init_mem + direct + separate,
+            init_mem,
+            direct,
+            separate,
+            bytes: self.region.len(),
+            bytes_per_ring: self.memory(0).map_or(0, |memory| memory.len),
+            fallbacks: self.counters.fallbacks(),
+        }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("slots", &self.slots.count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! How a slot becomes free again: its ring given back, recycled, retired, or taken from the dead.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::inner::Inner;
+use super::slots::{State, Word};
+use crate::error::Result;
+use crate::process::Process;
+use crate::ring::{Held, Home, Ticket};
+
+impl Inner {
+    /// Closes a ring whose slot this process holds, and frees the slot.
+    pub(super) fn recycle(&self, held: Box<Held>) {
+        let Ticket { slot, generation, .. } = held.ticket;
+        self.counters.closed(&held.ring);
+        drop(held);
+        self.free(slot as usize, generation);
+    }
+
+    /// Makes a slot that this process holds, and that has no open ring, fit for another: with new
+    /// pages, since a closed ring is taken down later, and may write until then.
+    pub(super) fn free(&self, slot: usize, generation: u32) {
+        let renewed = self.memory(slot).is_none_or(|memory| memory.renew().is_ok());
+        let state = if renewed { State::Empty } else { State::Retired };
+        self.slots.settle(slot, Word { state, holder: 0, generation });
+    }
+
+    /// Takes back what dead processes hold, and rings that they alone could have used; returns how
+    /// many slots.
+    pub(super) fn recover(&self) -> Result<usize> {
+        let me = self.me()?;
+        // Few processes hold many slots: each is asked for once.
+        let mut asked: Vec<(u32, bool)> = Vec::new();
+        let mut recovered = 0;
+        for slot in 0..self.slots.count() {
+            let seen = self.slots.look(slot);
+            let may_be_lost = match seen.state {
+                State::Claimed => true,
+                State::Idle => !self.slots.is_known(slot, seen),
+                State::Empty | State::Retired => false,
+            };
+            if !may_be_lost || seen.holder == me {
+                continue;
+            }
+            let known = asked.iter().find(|(number, _)| *number == seen.holder);
+            let lives = known.map(|&(_, lives)| lives).unwrap_or_else(|| {
+                let lives = self.owners.living(seen.holder).is_some();
+                asked.push((seen.holder, lives));
+                lives
+            });
+            if !lives && self.take_over(slot, seen, me) {
+                recovered += 1;
+            }
+        }
+        Ok(recovered)
+    }
+
+    /// Frees a slot whose holder is dead: false if somebody else was quicker.
+    pub(super) fn take_over(&self, slot: usize, seen: Word, me: u32) -> bool {
+        let ours = self.slots.inherit(slot, seen, me);
+        if ours {
+            // Of a ring made before the fork, this process has a descriptor, too.
+            if let Some(held) = self.slots.take(slot) {
+                self.counters.closed(&held.ring);
+            }
+            self.free(slot, seen.generation);
+        }
+        ours
+    }
+
+    /// Frees what a dead process held under a number that this one is about to take.
+    pub(super) fn bury(&self, number: u32) {
+        for slot in 0..self.slots.count() {
+            let seen = self.slots.look(slot);
+            if seen.holder == number {
+                self.take_over(slot, seen, number);
+            }
+        }
+    }
+}
+
+impl Home for Inner {
+    fn give_back(&self, held: Box<Held>) {
+        let Ticket { slot, generation, maker_number, .. } = held.ticket;
+        // A single-issuer ring obeys only the thread that made it; the next user may be another.
+        if self.config.is_single_issuer() {
+            return self.recycle(held);
+        }
+        let slot = slot as usize;
+        self.slots.keep(held);
+        // The likeliest to be claimed next: its memory is warm.
+        self.next.store(slot, Relaxed);
+        self.slots.settle(slot, Word { state: State::Idle, holder: maker_number, generation });
+    }
+
+    fn retire(&self, held: Box<Held>) {
+        let Ticket { slot, generation, .. } = held.ticket;
+        self.counters.closed(&held.ring);
+        // Closed, it is cancelled some time; until then the kernel writes to this slot.
+        drop(held);
+        self.slots.settle(slot as usize, Word { state: State::Retired, holder: 0, generation });
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Only a process that has claimed anything has made a ring.
+        let me = self.owners.me();
+        for slot in 0..self.slots.count() {
+            let Some(held) = self.slots.take(slot) else { continue };
+            let seen = self.slots.look(slot);
+            let Ticket { generation, maker, .. } = held.ticket;
+            // Relatives may live on with the mapping. Only the maker may put the slot back, and
+            // only while nobody uses its ring.
+            let current = seen.state == State::Idle && seen.generation == generation;
+            if let Some(me) = me
+                && maker == Some(Process::current())
+                && current
+                && self.slots.claim(slot, seen, me).is_some()
+            {
+                self.recycle(held);
+            }
+        }
+    }
+}
