@@ -73,7 +73,7 @@ impl PgAioUringCaps {
             let features = Features::from_bits_retain(ring.features());
             let mut ring = Ring::<()>::alone(ring, config);
             let operations = setup::supported_operations(ring.open_ring());
-            if answers(&mut ring) {
+            if answers(&mut ring)? {
                 return Ok(Self::found(route, refusals, features, operations, &layout));
             }
             drop(ring);
@@ -196,16 +196,22 @@ impl fmt::Display for PgAioUringCaps {
     }
 }
 
-/// Whether a NOP goes round.
-fn answers(ring: &mut Ring<()>) -> bool {
+/// Whether a NOP goes round; an error if that could not be told.
+fn answers(ring: &mut Ring<()>) -> Result<bool> {
     const TAG: u64 = 0x5249_4e47;
     let mut batch = ring.batch();
-    if batch.nop().tag(TAG).push().is_err() || batch.submit().is_err() {
-        return false;
+    batch.nop().tag(TAG).push()?;
+    batch.submit()?;
+    loop {
+        match ring.wait(1) {
+            Ok(mut done) => {
+                let done = done.next();
+                return Ok(done.is_some_and(|d| d.tag == TAG && d.result.is_ok_and(|n| n == 0)));
+            }
+            Err(error) if error.is_interrupted() => {}
+            Err(error) => return Err(error),
+        }
     }
-    ring.wait(1).is_ok_and(|mut done| {
-        done.next().is_some_and(|done| done.tag == TAG && done.result.is_ok_and(|n| n == 0))
-    })
 }
 
 /// The refusal that says most: of the kernel's before the library's.

@@ -135,6 +135,17 @@ pub enum Cause {
     #[error("the ring has a single issuer, and this is not it")]
     NotTheIssuer,
 
+    /// The ring is a copy that a fork made; its owner is the process that claimed it.
+    #[error("the ring belongs to the process that claimed it, before the fork")]
+    Inherited,
+
+    /// The liburing that this was built with, before 2.2, does not know SQEs of 128 or CQEs of 32
+    /// bytes, and maps too little for them.
+    #[error(
+        "this liburing maps too little for SQEs of 128 or CQEs of 32 bytes (2.2 and newer do not)"
+    )]
+    LibraryMapsTooLittle,
+
     /// The slot is in use.
     #[error("the slot is in use by process {holder}")]
     SlotTaken {
@@ -147,8 +158,9 @@ pub enum Cause {
     #[error("the slot's ring belongs to another process, which made it after the fork")]
     MadeElsewhere,
 
-    /// The slot is out of service: a kernel may still write to its memory.
-    #[error("the slot is retired: requests on its last ring could not be brought home")]
+    /// The slot is out of service: a kernel may still write to its pages, and they could not be
+    /// replaced.
+    #[error("the slot is retired: its pages could not be replaced")]
     SlotRetired,
 
     /// Every slot is in use, out of service, or holds another process's ring.
@@ -185,6 +197,7 @@ impl Cause {
                 | Cause::NoMmapUnsupported
                 | Cause::NotContiguous
                 | Cause::LibraryRefused
+                | Cause::LibraryMapsTooLittle
                 | Cause::ConfigRefused
                 | Cause::MemoryUnusable
                 | Cause::Misplaced { .. }
@@ -232,6 +245,8 @@ impl Cause {
             Cause::SubmissionFull { .. } => "submit the batch, then go on",
             Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
             Cause::NotTheIssuer => "submit from the thread that claimed the ring",
+            Cause::Inherited => "claim a ring in this process",
+            Cause::LibraryMapsTooLittle => "build with liburing 2.2 or newer",
             Cause::SlotTaken { .. } => "claim another slot, or wait until it is returned",
             Cause::MadeElsewhere => {
                 "claim another slot, or make all rings up front, before the fork"

@@ -70,8 +70,8 @@ impl RingLayout {
     }
 }
 
-/// Where everything lies in a pool's one mapping: a header with a word for the pool and one for
-/// each slot, then the slots.
+/// Where everything lies in a pool's one mapping: a header with two words for the pool and one
+/// for each slot, then the slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PoolLayout {
     pub(crate) ring: RingLayout,
@@ -82,7 +82,10 @@ pub(crate) struct PoolLayout {
     pub(crate) total: usize,
 }
 
-/// Bytes that the header keeps for the pool, and for each slot.
+/// Words that the header keeps for the pool itself.
+pub(crate) const POOL_WORDS: usize = 2;
+
+/// Bytes of a word.
 pub(crate) const WORD: usize = 8;
 
 impl PoolLayout {
@@ -97,7 +100,7 @@ impl PoolLayout {
     }
 
     fn checked(ring: RingLayout, slots: usize, with_memory: bool) -> Option<Self> {
-        let header = round_up(slots.checked_add(1)?.checked_mul(WORD)?, ring.page)?;
+        let header = round_up(slots.checked_add(POOL_WORDS)?.checked_mul(WORD)?, ring.page)?;
         let memory = if with_memory { slots.checked_mul(ring.stride)? } else { 0 };
         let total = header.checked_add(memory)?;
         // A mapping's length must stay a valid offset between pointers.
@@ -182,7 +185,7 @@ mod tests {
         ) {
             let ring = RingLayout::new(&config, 4096).unwrap();
             let pool = PoolLayout::new(&config, ring, slots, true).unwrap();
-            prop_assert!(pool.header >= (slots + 1) * WORD);
+            prop_assert!(pool.header >= (slots + POOL_WORDS) * WORD);
             prop_assert_eq!(pool.slot_at(0), pool.header);
             for i in 1..slots {
                 prop_assert_eq!(pool.slot_at(i) - pool.slot_at(i - 1), ring.stride);

@@ -9,7 +9,8 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munlock, munmap};
 
 use crate::error::{Error, Result};
 
@@ -42,7 +43,12 @@ impl Region {
             )
         }
         .map_err(|errno| Error::system(format!("cannot map {len} bytes"), errno))?;
-        Ok(Self { base, len: size })
+        let region = Self { base, len: size };
+        // A hole punched into a huge page leaves the page where it is, with whoever writes to it.
+        // Kernels without huge pages refuse the advice, and need none.
+        // SAFETY: advice about our own mapping, which changes none of its bytes.
+        let _ = unsafe { madvise(base, len, MmapAdvise::MADV_NOHUGEPAGE) };
+        Ok(region)
     }
 
     /// Where it begins: page-aligned.
@@ -73,7 +79,17 @@ impl Region {
         // SAFETY: the range lies inside our own mapping, and the caller has it to itself, so no
         // reference or ring relies on what it holds. MADV_REMOVE punches a hole in the shared
         // memory behind it; the mapping stays.
-        unsafe { madvise(at.cast(), len, MmapAdvise::MADV_REMOVE) }
+        let punch = || unsafe { madvise(at.cast(), len, MmapAdvise::MADV_REMOVE) };
+        let punched = punch().or_else(|errno| match errno {
+            // What mlockall(2) has locked cannot be punched.
+            Errno::EINVAL => {
+                // SAFETY: our own mapping; it only may be swapped out, which it may by default.
+                unsafe { munlock(at.cast(), len) }?;
+                punch()
+            }
+            errno => Err(errno),
+        });
+        punched
             .map_err(|errno| Error::system(format!("cannot replace {len} bytes of memory"), errno))
     }
 }

@@ -1,5 +1,4 @@
 //! What is found out, and how it is told.
-#![cfg(feature = "serde")]
 
 mod common;
 
@@ -60,6 +59,7 @@ fn what_every_kernel_with_io_uring_can_do_is_reported() {
     assert!(caps.features().names().contains(&"nodrop".to_owned()));
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn programs_read_the_same_as_people() {
     let caps = PgAioUringCaps::check(&config(64)).unwrap();

@@ -14,6 +14,15 @@ fn up_front(route: Route, rings: usize) -> RingPool {
     builder.make(Make::UpFront).build().unwrap()
 }
 
+/// A pair to take turns by, on which nobody waits for ever: the other end is open here, too, so a
+/// child that ended early is not seen by it.
+fn signals() -> (UnixStream, UnixStream) {
+    let pair = UnixStream::pair().unwrap();
+    pair.0.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    pair.1.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    pair
+}
+
 /// A NOP goes round with this tag, and nothing else comes back.
 fn answers(ring: &mut Ring<()>, tag: u64) {
     let mut batch = ring.batch();
@@ -63,7 +72,7 @@ fn a_ring_used_by_one_process_after_another_starts_where_the_last_one_left_it() 
 #[test]
 fn a_slot_claimed_in_one_process_is_taken_in_all_others() {
     let pool = up_front(Route::Separate, 2);
-    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let (mut here, mut there) = signals();
     let child = in_child(|| {
         let ring = pool.claim_slot::<()>(1).unwrap();
         there.write_all(b"!").unwrap();
@@ -87,7 +96,7 @@ fn a_slot_claimed_in_one_process_is_taken_in_all_others() {
 fn a_ring_made_by_a_child_is_not_mistaken_for_ones_own() {
     for route in routes_here(&config(8)) {
         let pool = pool_by(route, config(8), 2);
-        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let (mut here, mut there) = signals();
         let child = in_child(|| {
             let pool = pool.clone();
             drop(pool.claim_slot::<()>(0).unwrap());
@@ -110,7 +119,7 @@ fn a_ring_made_by_a_child_is_not_mistaken_for_ones_own() {
 fn an_inherited_ring_that_has_since_been_replaced_is_not_used() {
     for route in routes_here(&config(8)) {
         let pool = up_front(route, 1);
-        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let (mut here, mut there) = signals();
         let child = in_child(|| {
             there.read_exact(&mut [0]).unwrap();
             // This process has a descriptor for the ring before, whose memory is another's now.
@@ -124,6 +133,75 @@ fn an_inherited_ring_that_has_since_been_replaced_is_not_used() {
         here.write_all(b"!").unwrap();
         assert!(child.succeeded(), "by the route {route}");
         answers(&mut pool.claim_slot(0).unwrap(), 2);
+    }
+}
+
+#[test]
+fn a_childs_copy_of_a_ring_in_use_refuses_to_work_and_disturbs_nobody() {
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 1);
+        let file = tempfile::tempfile().unwrap();
+        let mut ring = pool.claim::<Vec<u8>>().unwrap();
+        // One in flight, one prepared, as the parent may be anywhere.
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let mut batch = ring.batch();
+        batch.read_at(&read, vec![0; 5], u64::MAX).tag(1).push().unwrap();
+        batch.submit().unwrap();
+        let mut batch = ring.batch();
+        batch.write_at(&file, b"parent".to_vec(), 0).tag(2).push().unwrap();
+        let mut batch = Some(batch);
+        let child = in_child(|| {
+            let error = batch.take().unwrap().submit().unwrap_err();
+            assert_eq!((error.error.cause(), error.submitted), (Cause::Inherited, 0));
+        });
+        assert!(child.succeeded(), "by the route {route}");
+        assert_eq!(batch.unwrap().submit().unwrap(), 1);
+        let mut ring = Some(ring);
+        let child = in_child(|| {
+            let mut ring = ring.take().unwrap();
+            let full = ring.batch().write_at(&file, vec![1], 0).push().unwrap_err();
+            assert_eq!((full.cause, full.buf), (Cause::Inherited, Some(vec![1])));
+            assert_eq!(ring.wait(1).unwrap_err().cause(), Cause::Inherited);
+            assert_eq!(ring.peek().count(), 0);
+        });
+        assert!(child.succeeded(), "by the route {route}");
+        std::fs::File::from(write).write_all(b"there").unwrap();
+        let mut done: Vec<_> = ring.as_mut().unwrap().wait(2).unwrap().collect();
+        done.sort_by_key(|done| done.tag);
+        assert_eq!(done[0].buf.as_deref(), Some(&b"there"[..]));
+        assert_eq!(*done[1].result.as_ref().unwrap(), 6);
+    }
+}
+
+#[test]
+fn a_ring_in_no_pool_is_a_childs_own_once_it_is_adopted() {
+    let mut ring = Ring::<()>::open(&config(8)).unwrap();
+    answers(&mut ring, 1);
+    let child = in_child(|| {
+        // SAFETY: the parent leaves it alone until the child has ended.
+        unsafe { ring.adopt() }.unwrap();
+        answers(&mut ring, 2);
+    });
+    assert!(child.succeeded());
+    answers(&mut ring, 3);
+    let pool = pool_by(Route::Separate, config(8), 1);
+    let mut claimed = pool.claim::<()>().unwrap();
+    // SAFETY: it is refused.
+    assert!(matches!(unsafe { claimed.adopt() }.unwrap_err().cause(), Cause::Invalid(_)));
+}
+
+#[test]
+fn a_childs_copy_of_a_raw_lease_does_not_end_its_parents() {
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 1);
+        let mut raw = uring_pool::sys::io_uring::default();
+        // SAFETY: never used.
+        let mut lease = Some(unsafe { pool.claim_raw(&mut raw) }.unwrap());
+        let child = in_child(|| drop(lease.take()));
+        assert!(child.succeeded());
+        assert_eq!(pool.stats().claimed, 1, "by the route {route}");
+        drop(lease);
+        assert_eq!(pool.stats().claimed, 0);
     }
 }
 
@@ -154,7 +232,7 @@ fn a_child_that_drops_everything_leaves_its_parents_rings_working() {
 fn a_child_that_is_killed_in_the_middle_leaves_its_siblings_rings_working() {
     for route in routes_here(&config(8)) {
         let pool = up_front(route, 2);
-        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let (mut here, mut there) = signals();
         let (read, _write) = nix::unistd::pipe().unwrap();
         let child = in_child(|| {
             let mut ring = pool.claim_slot::<Vec<u8>>(0).unwrap();
@@ -181,7 +259,7 @@ fn a_child_that_is_killed_in_the_middle_leaves_its_siblings_rings_working() {
 fn what_the_dead_held_is_recovered_and_what_the_living_hold_is_not() {
     let pool = up_front(Route::Separate, 4);
     let mine = pool.claim_slot::<()>(0).unwrap();
-    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let (mut here, mut there) = signals();
     let holder = |slots: std::ops::Range<usize>, there: &mut UnixStream| {
         let rings: Vec<_> = slots.map(|slot| pool.claim_slot::<()>(slot).unwrap()).collect();
         there.write_all(b"!").unwrap();
@@ -210,8 +288,7 @@ fn processes_that_claim_at_the_same_time_never_hold_the_same_slot() {
     for route in routes_here(&config(8)) {
         let pool = up_front(route, SLOTS);
         // A byte for each slot, taken while it is held: two holders would meet.
-        let marks: Vec<(UnixStream, UnixStream)> =
-            (0..SLOTS).map(|_| UnixStream::pair().unwrap()).collect();
+        let marks: Vec<(UnixStream, UnixStream)> = (0..SLOTS).map(|_| signals()).collect();
         for (put, take) in &marks {
             take.set_nonblocking(true).unwrap();
             (&*put).write_all(b"m").unwrap();

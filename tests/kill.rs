@@ -16,9 +16,9 @@ use uring_pool::{Cause, Make, RingPool, Route};
 const SLOTS: usize = 12;
 const PROCESSES: usize = 8;
 
-/// Kills a route; `URING_POOL_KILLS` asks for more.
+/// Kills in each of the runs; `URING_POOL_KILLS` asks for more.
 fn kills() -> usize {
-    std::env::var("URING_POOL_KILLS").map_or(150, |n| n.parse().expect("a number of kills"))
+    std::env::var("URING_POOL_KILLS").map_or(80, |n| n.parse().expect("a number of kills"))
 }
 
 /// Who is inside which slot, in memory that all processes share.

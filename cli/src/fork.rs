@@ -15,6 +15,7 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
+use uring_pool::Ring;
 
 /// The process has one thread. It stays true while the proof is kept, because nothing in this
 /// program starts one: the progress bar is drawn by the thread that works.
@@ -62,6 +63,13 @@ pub(crate) fn fork(_: &OneThread, work: impl FnOnce() -> u8) -> Result<Child, Er
             unsafe { libc::_exit(code.into()) }
         }
     }
+}
+
+/// Makes an inherited ring this child's own: each worker takes the one of its number, and its
+/// parent leaves all of them alone until the workers have ended.
+pub(crate) fn adopt<B>(ring: &mut Ring<B>) -> uring_pool::Result<()> {
+    // SAFETY: as above. (`demo::crew` hands out the numbers.)
+    unsafe { ring.adopt() }
 }
 
 impl Child {

@@ -17,33 +17,34 @@ impl Inner {
     /// Claims whichever ring is free, after taking back what the dead hold if none is.
     pub(super) fn claim_any(&self) -> Result<Box<Held>> {
         let me = self.me()?;
-        if let Some(held) = self.search(me)? {
-            return Ok(held);
+        loop {
+            let freed = self.slots.freed();
+            if let Some(held) = self.search(me)? {
+                return Ok(held);
+            }
+            // A slot that was freed behind the search is free still, or somebody has it whom we
+            // were slower than: then the count has changed. What the dead hold counts as freed.
+            self.recover()?;
+            if self.slots.freed() == freed {
+                let slots = self.slots.count();
+                return Err(Error::new("cannot claim a ring", Cause::NoSlotFree { slots }));
+            }
         }
-        if self.recover()? > 0
-            && let Some(held) = self.search(me)?
-        {
-            return Ok(held);
-        }
-        let slots = self.slots.count();
-        Err(Error::new("cannot claim a ring", Cause::NoSlotFree { slots }))
     }
 
+    /// Claims the first ring that can be had, as the slots are seen one after the other.
     fn search(&self, me: u32) -> Result<Option<Box<Held>>> {
         let count = self.slots.count();
         let start = self.next.load(Relaxed);
-        let order = || (0..count).map(|i| (start + i) % count);
+        let seen = || (0..count).map(|i| (start + i) % count).map(|i| (i, self.slots.look(i)));
         // An open ring costs nothing; a new one costs system calls and a descriptor.
         let search_open = self.slots.keeps_any();
-        let open = |slot: &usize| {
-            let word = self.slots.look(*slot);
-            word.state == State::Idle && self.slots.is_known(*slot, word)
-        };
-        let empty = |slot: &usize| self.slots.look(*slot).state == State::Empty;
-        let open_first = order().take_while(|_| search_open).filter(open);
-        for slot in open_first.chain(order().filter(empty)) {
-            let seen = self.slots.look(slot);
-            if let Some(held) = self.try_claim(slot, seen, me)? {
+        let open = seen()
+            .take_while(|_| search_open)
+            .filter(|&(slot, word)| word.state == State::Idle && self.slots.is_known(slot, word));
+        let empty = seen().filter(|(_, word)| word.state == State::Empty);
+        for (slot, word) in open.chain(empty) {
+            if let Some(held) = self.try_claim(slot, word, me)? {
                 self.next.store((slot + 1) % count, Relaxed);
                 return Ok(Some(held));
             }
@@ -51,6 +52,7 @@ impl Inner {
         Ok(None)
     }
 
+    /// Claims this slot, after taking it back if its holder is dead.
     pub(super) fn claim_slot(&self, slot: usize) -> Result<Box<Held>> {
         let what = || format!("cannot claim slot {slot}");
         let slots = self.slots.count();
@@ -88,7 +90,8 @@ impl Inner {
         }
     }
 
-    /// Claims a slot as it was seen: the ring in it, or a new one. `None` if somebody was quicker.
+    /// Claims a slot as it was seen: empty, for a new ring, or idle with a ring that is known here.
+    /// `None` if somebody was quicker.
     pub(super) fn try_claim(&self, slot: usize, seen: Word, me: u32) -> Result<Option<Box<Held>>> {
         let Some(generation) = self.slots.claim(slot, seen, me) else {
             return Ok(None);

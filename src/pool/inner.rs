@@ -107,6 +107,7 @@ impl Inner {
             init_mem,
             direct,
             separate,
+            abandoned: self.counters.abandoned_so_far(),
             bytes: self.region.len(),
             bytes_per_ring: self.memory(0).map_or(0, |memory| memory.len),
             fallbacks: self.counters.fallbacks(),

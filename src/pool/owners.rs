@@ -1,10 +1,13 @@
 //! Which processes live: whom a slot may be taken from.
 //!
 //! Each process that claims from a pool takes a number, and keeps a record lock on the byte of
-//! that number in a memfd. The kernel drops the lock when the process ends, however it ends, and
-//! after it has cancelled what the process had in flight (`do_exit` calls `io_uring_files_cancel`
-//! before `exit_files`). So a held slot whose number nobody has locked is a dead process's.
-//! Process ids could not tell: they are given out again.
+//! that number in a memfd. The kernel drops the lock when the process ends, however it ends. So a
+//! held slot whose number nobody has locked is a dead process's. Process ids could not tell: they
+//! are given out again.
+//!
+//! That says nothing of requests that the dead had in flight: on a ring that relatives have open,
+//! too, they live on and complete when they will. A dead holder's slot is of use again only because
+//! it gets new pages and a new ring.
 //!
 //! Record locks belong to a process, not to a descriptor: a forked child inherits none, and takes
 //! a number of its own when it first claims. A process that closes the memfd behind the pool's
@@ -26,7 +29,8 @@ use crate::process::Process;
 /// The locks of a pool's processes, and this one's number.
 #[derive(Debug)]
 pub(super) struct Owners {
-    locks: OwnedFd,
+    /// `None` where the system has no memfd for us: then nobody is ever taken for dead.
+    locks: Option<OwnedFd>,
     /// The process that `number` is of: after a fork, the parent.
     enrolled: AtomicU64,
     number: AtomicU32,
@@ -37,8 +41,14 @@ pub(super) struct Owners {
 
 impl Owners {
     pub(super) fn new() -> Result<Self> {
-        let locks = memfd_create(c"uring-pool owners", MFdFlags::MFD_CLOEXEC)
-            .map_err(|errno| Error::system("cannot make a file for the pool's locks", errno))?;
+        let locks = match memfd_create(c"uring-pool owners", MFdFlags::MFD_CLOEXEC) {
+            Ok(locks) => Some(locks),
+            // A filter, or a rule about memfds that may be run (`vm.memfd_noexec`).
+            Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => None,
+            Err(errno) => {
+                return Err(Error::system("cannot make a file for the pool's locks", errno));
+            }
+        };
         Ok(Self {
             locks,
             enrolled: AtomicU64::new(0),
@@ -83,9 +93,13 @@ impl Owners {
             let count = next();
             // 0 is nobody's.
             let number = (count % numbers) as u32 + 1;
-            match fcntl(&self.locks, FcntlArg::F_SETLK(&record(number))) {
-                Ok(_) => {
-                    if count >= numbers {
+            let locked = match &self.locks {
+                Some(locks) => fcntl(locks, FcntlArg::F_SETLK(&record(number))).map(drop),
+                None => Ok(()),
+            };
+            match locked {
+                Ok(()) => {
+                    if count >= numbers && self.locks.is_some() {
                         bury(number);
                     }
                     self.number.store(number, Relaxed);
@@ -104,8 +118,9 @@ impl Owners {
     /// The id of the living process that has this number, 0 if it is not known; `None` if none
     /// lives.
     pub(super) fn living(&self, number: u32) -> Option<u32> {
+        let Some(locks) = &self.locks else { return Some(0) };
         let mut lock = record(number);
-        match fcntl(&self.locks, FcntlArg::F_GETLK(&mut lock)) {
+        match fcntl(locks, FcntlArg::F_GETLK(&mut lock)) {
             // One's own locks are never in one's way, so for oneself this says nothing.
             Ok(_) if lock.l_type == libc::F_UNLCK as libc::c_short => {
                 (self.me() == Some(number)).then(|| Process::current().id())

@@ -11,7 +11,7 @@ use super::RingPool;
 use super::inner::Inner;
 use crate::error::Result;
 use crate::process::Process;
-use crate::ring::Held;
+use crate::ring::{Held, Home};
 use crate::setup::Route;
 
 /// A slot that is lent to code which has its own `struct io_uring`: the lease of what
@@ -27,14 +27,16 @@ pub struct RawRing {
 
 impl RingPool {
     /// Sets a ring up in a free slot, as [`claim`](Self::claim) does, for code that uses liburing
-    /// itself: `ring` is filled as `io_uring_queue_init_mem` would, and all of liburing works on
-    /// it, but for `io_uring_queue_exit`. The ring is closed by dropping the lease.
+    /// itself: `ring` is filled as `io_uring_queue_init_mem` would. All of liburing works on it,
+    /// but for `io_uring_queue_exit`, `io_uring_close_ring_fd` and `io_uring_resize_rings`.
+    /// Dropping the lease closes this process's descriptor of the ring.
     ///
     /// # Safety
-    /// `ring` is valid for writing. The ring is used only while the lease lives, and not from
-    /// elsewhere while it is dropped; it is not exited, nor is its descriptor closed. Buffers of
-    /// requests that are in flight when the lease is dropped stay valid until the kernel is done
-    /// with them, which closing does not wait for.
+    /// `ring` is valid for writing. The ring is used only while the lease lives, in the process
+    /// that claimed it, and not while the lease is dropped; its descriptor is not closed, and if it
+    /// is registered with a task (`io_uring_register_ring_fd`), then it is unregistered before the
+    /// lease is dropped. Buffers of requests that are in flight then stay valid until the kernel is
+    /// done with them, which closing does not wait for.
     ///
     /// # Errors
     /// As [`claim`](Self::claim).
@@ -71,7 +73,8 @@ impl Drop for RawRing {
         if self.owner == Process::current() {
             // Nobody knows what is in flight, so its pages are never used again.
             self.inner.recycle(held);
+        } else {
+            self.inner.close_copy(held);
         }
-        // In a forked child this closes the child's descriptor alone.
     }
 }

@@ -1,4 +1,4 @@
-//! How a slot becomes free again: its ring given back, recycled, retired, or taken from the dead.
+//! How a slot becomes free again: its ring given back or closed, or taken from the dead.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -93,12 +93,14 @@ impl Home for Inner {
         self.slots.settle(slot, Word { state: State::Idle, holder: maker_number, generation });
     }
 
-    fn retire(&self, held: Box<Held>) {
-        let Ticket { slot, generation, .. } = held.ticket;
+    fn abandon(&self, held: Box<Held>) {
+        self.counters.abandoned();
+        // Closed, it is cancelled some time, and writes to the pages that it had.
+        self.recycle(held);
+    }
+
+    fn close_copy(&self, held: Box<Held>) {
         self.counters.closed(&held.ring);
-        // Closed, it is cancelled some time; until then the kernel writes to this slot.
-        drop(held);
-        self.slots.settle(slot as usize, Word { state: State::Retired, holder: 0, generation });
     }
 }
 

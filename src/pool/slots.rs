@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
-use crate::layout::WORD;
+use crate::layout::{POOL_WORDS, WORD};
 use crate::region::Region;
 use crate::ring::Held;
 
@@ -101,10 +101,10 @@ impl Slots {
     /// The table at the start of `region`, whose bytes are zero: every slot empty.
     ///
     /// # Safety
-    /// The region outlives this, and its first `count + 1` words are used for nothing else.
+    /// The region outlives this, and its first `count + 2` words are used for nothing else.
     pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
         Self {
-            words: region.at(0, (count + 1) * WORD).cast(),
+            words: region.at(0, (count + POOL_WORDS) * WORD).cast(),
             kept: (0..count.div_ceil(PIECE))
                 .map(|piece| {
                     (0..PIECE.min(count - piece * PIECE)).map(|_| Entry::default()).collect()
@@ -125,7 +125,7 @@ impl Slots {
 
     fn word(&self, slot: usize) -> &AtomicU64 {
         assert!(slot < self.count());
-        self.at(slot + 1)
+        self.at(slot + POOL_WORDS)
     }
 
     /// Counts the numbers that processes have asked for: of all processes, in the mapping.
@@ -133,9 +133,14 @@ impl Slots {
         self.at(0).fetch_add(1, Relaxed)
     }
 
+    /// Counts the slots that were freed so far: who found none, and sees it change, looks again.
+    pub(super) fn freed(&self) -> u64 {
+        self.at(1).load(Acquire)
+    }
+
     fn at(&self, index: usize) -> &AtomicU64 {
-        debug_assert!(index <= self.count());
-        // SAFETY: there are `count + 1` words in the region (`new`).
+        debug_assert!(index < self.count() + POOL_WORDS);
+        // SAFETY: there are `count + 2` words in the region (`new`).
         let at = unsafe { self.words.add(index) };
         // SAFETY: the word is aligned (the region begins at a page), zeroed when mapped, and
         // everybody accesses it atomically; the region outlives `self`.
@@ -153,11 +158,11 @@ impl Slots {
 
     /// Whether this process has a descriptor for the ring that lies in the slot now.
     pub(super) fn is_known(&self, slot: usize, word: Word) -> bool {
-        self.entry(slot).known.load(Relaxed) == word.generation && word.generation != 0
+        self.entry(slot).known.load(Acquire) == word.generation && word.generation != 0
     }
 
-    /// Claims a slot that was seen as `seen`: false if somebody else was quicker.
-    /// An empty slot gets a new generation, for the ring that will be made.
+    /// Claims a slot that was seen as `seen`, and returns its generation: a new one for an empty
+    /// slot, where a ring will be made. `None` if somebody else was quicker.
     pub(super) fn claim(&self, slot: usize, seen: Word, holder: u32) -> Option<u32> {
         let generation = match seen.state {
             State::Idle => seen.generation,
@@ -183,14 +188,16 @@ impl Slots {
     /// Ends a claim. Only the slot's holder calls this.
     pub(super) fn settle(&self, slot: usize, word: Word) {
         self.word(slot).store(word.pack(), Release);
+        self.at(1).fetch_add(1, Release);
     }
 
     /// Keeps a ring in its slot's entry of the private table. Only the slot's holder calls this.
     pub(super) fn keep(&self, held: Box<Held>) {
         let ticket = held.ticket;
-        self.entry(ticket.slot()).known.store(ticket.generation, Relaxed);
         self.keeping.fetch_add(1, Relaxed);
         let old = self.entry(ticket.slot()).kept.swap(Box::into_raw(held), AcqRel);
+        // After the ring: a child that is forked in between must not look for one it has not.
+        self.entry(ticket.slot()).known.store(ticket.generation, Release);
         debug_assert!(old.is_null(), "whoever claims a slot takes what is kept of it");
         // SAFETY: what the table held came from `into_raw` here, and is taken out once.
         drop(unsafe { boxed(old) });

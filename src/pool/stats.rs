@@ -28,7 +28,7 @@ pub struct Stats {
     pub claimed: usize,
     /// Slots with an open ring that nobody uses.
     pub idle: usize,
-    /// Slots out of service.
+    /// Slots out of service: a kernel may still write to their pages, which could not be replaced.
     pub retired: usize,
     /// Rings open in this process, inherited ones included.
     pub open: usize,
@@ -38,6 +38,9 @@ pub struct Stats {
     pub direct: usize,
     /// Of those, by `separate`, with two mappings each.
     pub separate: usize,
+    /// Rings that this process closed with requests under way that could not be brought home. Their
+    /// buffers are leaked; their slots have new pages.
+    pub abandoned: usize,
     /// Bytes of the pool's one mapping.
     pub bytes: usize,
     /// Bytes of one slot; 0 where no ring may lie in the pool's memory.
@@ -62,6 +65,7 @@ impl Stats {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     open: [AtomicUsize; Route::ALL.len()],
+    abandoned: AtomicUsize,
     refused: [(AtomicUsize, OnceLock<Refusal>); Route::ALL.len()],
 }
 
@@ -77,6 +81,14 @@ impl Counters {
 
     pub(super) fn closed(&self, ring: &OpenRing) {
         self.open[ring.route() as usize].fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn abandoned(&self) {
+        self.abandoned.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn abandoned_so_far(&self) -> usize {
+        self.abandoned.load(Relaxed)
     }
 
     pub(super) fn open(&self, route: Route) -> usize {

@@ -63,7 +63,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         self.begin(Op::Fsync { fd, data_only: true }, None, |_| (0, 0))
     }
 
-    /// Reads from byte `offset` of a file into `buf`, at most as many bytes as it is long, as
+    /// Reads from byte `offset` of a file, or, if that is `u64::MAX`, from the file's own position
+    /// (as pipes must be), into `buf`, at most as many bytes as it is long, as
     /// [pread(2)](https://man7.org/linux/man-pages/man2/pread.2.html) does. The completion's
     /// result is the number of bytes read: fewer at the end of the file, and 0 beyond it.
     #[doc(alias = "IORING_OP_READ")]
@@ -77,7 +78,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         })
     }
 
-    /// Writes `buf` to a file from byte `offset` on, as
+    /// Writes `buf` to a file from byte `offset` on, or, if that is `u64::MAX`, from the file's own
+    /// position, as
     /// [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html) does. The completion's
     /// result is the number of bytes written, which may be fewer.
     #[doc(alias = "IORING_OP_WRITE")]
@@ -121,6 +123,10 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// the others back.
     pub fn submit(self) -> Result<u32, SubmitError<B>> {
         let prepared = self.prepared;
+        if self.ring.is_inherited() {
+            let error = Error::new("cannot submit the batch", Cause::Inherited);
+            return Err(SubmitError { error, submitted: 0, returned: Vec::new() });
+        }
         let mut left = prepared;
         while left > 0 {
             let held: &mut Held = &mut self.ring.held;
@@ -185,9 +191,12 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// requests are under way as the completion queue can hold (reap some).
     pub fn push(self) -> Result<(), Full<B>> {
         let Self { batch, op, buf, address, tag } = self;
+        let inherited = batch.ring.is_inherited();
         let Ring { held, flight, .. } = &mut *batch.ring;
         let Held { ring, queues, .. } = &mut ***held;
-        let full = if flight.is_full() {
+        let full = if inherited {
+            Some(Cause::Inherited)
+        } else if flight.is_full() {
             Some(Cause::TooManyInFlight { limit: flight.limit() })
         } else if !queues.sq_has_room(ring.raw()) {
             Some(Cause::SubmissionFull { entries: queues.sq_len() })
@@ -197,9 +206,10 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
         if let Some(cause) = full {
             return Err(Full { cause, buf });
         }
-        // The address is taken where the buffer stays.
-        let (key, place) = flight.insert(tag, buf);
-        let (addr, len) = place.as_mut().map_or((0, 0), address);
+        // The address is taken where the buffer stays. That may panic, being the buffer's code.
+        let mut entry = flight.insert(tag, buf);
+        let (addr, len) = entry.buf().as_mut().map_or((0, 0), address);
+        let key = entry.keep();
         queues.prepare(ring.raw_mut(), op.sqe(addr, len, key));
         batch.prepared += 1;
         Ok(())
@@ -215,7 +225,8 @@ impl<B: 'static> fmt::Debug for Prepared<'_, '_, '_, B> {
 /// There was no room for a request; its buffer comes back.
 #[non_exhaustive]
 pub struct Full<B> {
-    /// [`Cause::SubmissionFull`] or [`Cause::TooManyInFlight`].
+    /// [`Cause::SubmissionFull`], [`Cause::TooManyInFlight`], or in a forked child
+    /// [`Cause::Inherited`].
     pub cause: Cause,
     /// The request's buffer, if it had one.
     pub buf: Option<B>,
@@ -258,7 +269,7 @@ pub struct SubmitError<B> {
     pub error: Error,
     /// Requests that it took before; their completions will come.
     pub submitted: u32,
-    /// The others, in order, with their buffers.
+    /// The others, in order, with their buffers. (None in a forked child: they are the parent's.)
     pub returned: Vec<Returned<B>>,
 }
 

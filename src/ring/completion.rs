@@ -38,6 +38,10 @@ impl<B: 'static> Iterator for Completions<'_, B> {
     type Item = Completion<B>;
 
     fn next(&mut self) -> Option<Completion<B>> {
+        if self.ring.is_inherited() {
+            // What completes here is the parent's.
+            return None;
+        }
         loop {
             let cqe = self.ring.held.queues.reap()?;
             let flight = &mut *self.ring.flight;

@@ -47,9 +47,9 @@ impl<B> Flight<B> {
         self.used == self.limit
     }
 
-    /// Puts a request in. Returns its key, and its buffer where that stays until it is removed.
-    /// The caller has made sure of room.
-    pub(super) fn insert(&mut self, tag: u64, buf: Option<B>) -> (u64, &mut Option<B>) {
+    /// Puts a request in, which stays if it is [kept](Inserted::keep). The caller has made sure of
+    /// room.
+    pub(super) fn insert(&mut self, tag: u64, buf: Option<B>) -> Inserted<'_, B> {
         assert!(!self.is_full());
         self.used += 1;
         let index = match self.free {
@@ -70,10 +70,7 @@ impl<B> Flight<B> {
         }
         entry.state = State::Used { tag, buf };
         let key = u64::from(entry.generation) << 32 | u64::from(index);
-        match &mut entry.state {
-            State::Used { buf, .. } => (key, buf),
-            State::Free { .. } => unreachable!("set just before"),
-        }
+        Inserted { flight: self, key }
     }
 
     fn find(&mut self, key: u64) -> Option<&mut Entry<B>> {
@@ -115,17 +112,54 @@ impl<B> Flight<B> {
     }
 }
 
+/// A request just put in; dropped before it is kept, it is taken out again.
+#[derive(Debug)]
+pub(super) struct Inserted<'f, B> {
+    flight: &'f mut Flight<B>,
+    key: u64,
+}
+
+impl<B> Inserted<'_, B> {
+    /// Its buffer, where that stays until it is removed.
+    pub(super) fn buf(&mut self) -> &mut Option<B> {
+        match self.flight.find(self.key).map(|entry| &mut entry.state) {
+            Some(State::Used { buf, .. }) => buf,
+            _ => unreachable!("it was put in just before"),
+        }
+    }
+
+    /// Leaves it in, and returns its key.
+    pub(super) fn keep(self) -> u64 {
+        std::mem::ManuallyDrop::new(self).key
+    }
+}
+
+impl<B> Drop for Inserted<'_, B> {
+    fn drop(&mut self) {
+        self.flight.remove(self.key);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn what_is_not_kept_is_taken_out_again() {
+        let mut flight = Flight::new(2);
+        drop(flight.insert(1, Some(())));
+        assert_eq!(flight.len(), 0);
+        let key = flight.insert(2, Some(())).keep();
+        assert_eq!((flight.len(), flight.tag(key)), (1, Some(2)));
+    }
+
+    #[test]
     fn a_completion_that_comes_twice_or_is_not_ours_finds_nothing() {
         let mut flight = Flight::new(4);
-        let (key, _) = flight.insert(7, Some("buffer"));
+        let key = flight.insert(7, Some("buffer")).keep();
         assert_eq!(flight.remove(key), Some((7, Some("buffer"))));
         assert_eq!(flight.remove(key), None);
-        let (again, _) = flight.insert(8, None);
+        let again = flight.insert(8, None).keep();
         assert_ne!(again, key, "the entry is used again under another key");
         assert_eq!(flight.remove(key), None);
         assert_eq!(flight.remove(NOBODY), None);
@@ -136,9 +170,10 @@ mod tests {
     #[test]
     fn entries_never_move_once_the_first_is_in() {
         let mut flight = Flight::new(1000);
-        let (first, buf) = flight.insert(0, Some(0u64));
-        let at = std::ptr::from_mut(buf).addr();
-        let keys: Vec<u64> = (1..1000).map(|tag| flight.insert(tag, Some(tag)).0).collect();
+        let mut entry = flight.insert(0, Some(0u64));
+        let at = std::ptr::from_mut(entry.buf()).addr();
+        let first = entry.keep();
+        let keys: Vec<u64> = (1..1000).map(|tag| flight.insert(tag, Some(tag)).keep()).collect();
         assert!(flight.is_full());
         for key in keys {
             flight.remove(key).unwrap();
@@ -151,13 +186,13 @@ mod tests {
     #[test]
     fn generations_wrap_without_losing_an_entry() {
         let mut flight = Flight::new(1);
-        let (key, _) = flight.insert(1, Some(()));
+        let key = flight.insert(1, Some(())).keep();
         flight.remove(key).unwrap();
         flight.entries[0].generation = u32::MAX;
-        let (last, _) = flight.insert(2, Some(()));
+        let last = flight.insert(2, Some(())).keep();
         assert_ne!(last, NOBODY);
         assert_eq!(flight.remove(last), Some((2, Some(()))));
-        let (wrapped, _) = flight.insert(3, Some(()));
+        let wrapped = flight.insert(3, Some(())).keep();
         assert_eq!(flight.tag(wrapped), Some(3));
     }
 }

@@ -49,6 +49,9 @@ pub(crate) trait Home: Send + Sync {
     /// Nothing is in flight: the next user may have it as it is.
     fn give_back(&self, held: Box<Held>);
 
-    /// A kernel may still write to its memory: neither ring nor slot may be used again.
-    fn retire(&self, held: Box<Held>);
+    /// Requests are under way that did not come home: the ring must go, and its pages with it.
+    fn abandon(&self, held: Box<Held>);
+
+    /// It is a forked child's copy: the child's descriptor is closed, and nothing else happens.
+    fn close_copy(&self, held: Box<Held>);
 }

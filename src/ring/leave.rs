@@ -1,4 +1,4 @@
-//! How a ring is left: what is under way is brought home, or nobody gets it ever again.
+//! How a ring is left: what is under way is brought home, or its buffers are never freed.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
@@ -15,41 +15,60 @@ use crate::process::Process;
 /// network file system may take for ever.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Cancellations submitted at a time: each makes the kernel look through all that is under way.
+const CANCEL_AT_A_TIME: usize = 64;
+
 impl<B: 'static> Ring<B> {
-    /// Cancels what is in flight and waits for it, at most for [`PATIENCE`]. Returns whether all
-    /// of it came back.
-    fn bring_home(&mut self) -> bool {
-        drop(self.take_back());
-        if self.flight.len() == 0 {
-            return true;
-        }
+    /// Cancels what is in flight and waits for it, at most for [`PATIENCE`]. Buffers that come
+    /// back go to `home`, to be dropped when the ring is out of our hands: that is the buffers'
+    /// own code, which may panic. What remains in the table did not come back.
+    fn bring_home(&mut self, home: &mut Vec<Option<B>>) {
+        home.extend(self.take_back().into_iter().map(|returned| returned.buf));
+        self.reap_into(home);
         let deadline = Instant::now() + PATIENCE;
-        let targets: Vec<u64> = self.flight.keys().collect();
-        for some in targets.chunks(self.sq_len() as usize) {
-            let Held { ring, queues, .. } = &mut **self.held;
-            for &target in some {
-                queues.prepare(ring.raw_mut(), op::cancel(target, NOBODY));
+        if self.flight.len() > 0 && !self.cancel_all() {
+            let targets: Vec<u64> = self.flight.keys().collect();
+            for some in targets.chunks(CANCEL_AT_A_TIME.min(self.sq_len() as usize)) {
+                let Held { ring, queues, .. } = &mut **self.held;
+                for &target in some {
+                    queues.prepare(ring.raw_mut(), op::cancel(target, NOBODY));
+                }
+                // Should that fail, the requests may still complete by themselves.
+                let _ = self.held.submit();
+                drop(self.take_back());
+                self.reap_into(home);
+                if Instant::now() >= deadline {
+                    return;
+                }
             }
-            // Should that fail, the requests may still complete by themselves.
-            let _ = self.held.submit();
-            drop(self.take_back());
-            Completions::new(self).for_each(drop);
         }
         while self.flight.len() > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
             match self.held.wait_for(left) {
-                Ok(()) | Err(Errno::EINTR) => {}
-                Err(Errno::ETIME) => return false,
-                // Another thread than the one that a single-issuer ring obeys, and the like: the
-                // kernel will not be moved from here.
-                Err(_) => return false,
+                Ok(()) | Err(Errno::EINTR) if !left.is_zero() => self.reap_into(home),
+                // The time is over; or this is another thread than the one that a single-issuer
+                // ring obeys, and the like: the kernel will not be moved from here.
+                _ => return,
             }
-            Completions::new(self).for_each(drop);
         }
-        true
+    }
+
+    /// Cancels everything with one request (Linux 5.19). Whether that was understood: if so, what
+    /// does not come back is at work and cannot be cancelled.
+    fn cancel_all(&mut self) -> bool {
+        let Held { ring, queues, .. } = &mut **self.held;
+        queues.prepare(ring.raw_mut(), op::cancel_any(NOBODY));
+        let submitted = self.held.submit().is_ok();
+        drop(self.take_back());
+        // An older kernel answers at once, with EINVAL.
+        let refusal = -(Errno::EINVAL as i32);
+        let mut waiting = self.held.queues.waiting();
+        let refused = waiting.any(|cqe| cqe.user_data == NOBODY && cqe.res == refusal);
+        submitted && !refused
+    }
+
+    fn reap_into(&mut self, home: &mut Vec<Option<B>>) {
+        home.extend(Completions::new(self).map(|done| done.buf));
     }
 }
 
@@ -58,22 +77,24 @@ impl<B: 'static> Drop for Ring<B> {
         // In a forked child, requests and slot are the parent's, and the buffers are this child's
         // own copies, which no kernel writes to.
         let inherited = self.owner != Process::current();
-        let home = self.home.take().filter(|_| !inherited);
-        let quiet = inherited || self.bring_home();
+        let mut buffers = Vec::new();
+        if !inherited {
+            self.bring_home(&mut buffers);
+        }
         // SAFETY: taken once: this is the only place, and drop runs once.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
         let flight = unsafe { ManuallyDrop::take(&mut self.flight) };
-        if quiet {
-            drop(flight);
-        } else {
+        let quiet = flight.len() == 0;
+        match self.home.take() {
+            Some(home) if inherited => home.close_copy(held),
+            Some(home) if quiet => home.give_back(held),
+            Some(home) => home.abandon(held),
+            None => drop(held),
+        }
+        if !quiet && !inherited {
             // The kernel may still read or write these buffers.
             std::mem::forget(flight);
-        }
-        match home {
-            Some(home) if quiet => home.give_back(held),
-            Some(home) => home.retire(held),
-            None => drop(held),
         }
     }
 }

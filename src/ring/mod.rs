@@ -44,10 +44,8 @@ use flight::Flight;
 /// under way they are cancelled and waited for, for a second at most; buffers that even then are
 /// in the kernel's hands are leaked, and the slot is retired.
 ///
-/// A ring belongs to the process that claimed it: there alone it goes back to the pool. A forked
-/// child has a copy, which may be used if nothing was in flight at the fork and nobody else uses
-/// the ring; two processes that do would take each other's completions. Dropping the copy closes
-/// the child's descriptor and nothing else.
+/// A ring belongs to the process that claimed it. A forked child has a copy, which refuses to work
+/// ([`Cause::Inherited`]); dropping it there closes the child's descriptor and nothing else.
 pub struct Ring<B: 'static> {
     /// Taken in `drop`, and only there.
     held: ManuallyDrop<Box<Held>>,
@@ -101,24 +99,57 @@ impl<B: 'static> Ring<B> {
     /// It never waits for nothing: with no request in flight it returns at once.
     ///
     /// # Errors
-    /// [`Cause::System`] with `EINTR` if a signal came first; nothing is lost then.
+    /// If a signal comes before there are as many ([`Error::is_interrupted`]); nothing is lost
+    /// then, and [`peek`](Self::peek) has what is there. [`Cause::NotTheIssuer`] in another thread
+    /// than a single-issuer ring's.
     pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
+        const WHAT: &str = "cannot wait for completions";
+        if self.is_inherited() {
+            return Err(Error::new(WHAT, Cause::Inherited));
+        }
         drop(self.take_back());
         let n = n.min(self.flight.len());
         if self.held.queues.cq_ready() < n {
-            self.held
-                .enter_and_wait(n)
-                .map_err(|errno| system("cannot wait for completions", errno))?;
+            self.held.enter_and_wait(n).map_err(|errno| system(WHAT, errno))?;
         }
         Ok(Completions::new(self))
     }
 
     /// The completions that are there, without waiting.
     pub fn peek(&mut self) -> Completions<'_, B> {
-        if self.held.queues.cq_ready() == 0 {
+        if !self.is_inherited() && self.held.queues.cq_ready() == 0 {
             self.held.let_the_kernel_post();
         }
         Completions::new(self)
+    }
+
+    /// Makes a forked child's copy of a ring that is in no pool the child's own: the parent's is
+    /// then the copy.
+    ///
+    /// # Safety
+    /// Neither parent nor sibling uses the ring, or drops it with requests in flight, as long as
+    /// this process does.
+    ///
+    /// # Errors
+    /// [`Cause::Invalid`] for a pool's ring, which only a claim makes one's own, and while requests
+    /// are in flight: their buffers are the parent's.
+    #[allow(unsafe_code)]
+    pub unsafe fn adopt(&mut self) -> Result<()> {
+        let refused = |why| Err(Error::new("cannot adopt the ring", Cause::Invalid(why)));
+        if self.home.is_some() {
+            return refused("a pool's ring is claimed, not adopted");
+        }
+        if self.flight.len() > 0 {
+            return refused("requests of the parent's are under way on it");
+        }
+        self.held.resync();
+        self.owner = Process::current();
+        Ok(())
+    }
+
+    /// Whether this is a forked child's copy.
+    fn is_inherited(&self) -> bool {
+        self.owner.is_ancestor()
     }
 
     /// Requests submitted and not reaped, plus those of a forgotten batch.
@@ -173,16 +204,24 @@ impl<B: 'static> Ring<B> {
     ///
     /// # Safety
     /// The pointer is valid while the ring is neither moved nor dropped. Do not exit the ring
-    /// (`io_uring_queue_exit`), do not reap completions of requests made through [`Batch`], and
-    /// leave no SQE prepared and no completion of your own behind when you next use this value;
-    /// memory that your own requests use stays yours to keep until they complete.
+    /// (`io_uring_queue_exit`), close its descriptor or resize its queues, do not reap completions
+    /// of requests made through [`Batch`], and leave no SQE prepared, no completion of your own,
+    /// and nothing registered (files, buffers, the ring's descriptor) behind when you next use
+    /// this value; memory that your own requests use stays yours to keep until they complete. Not
+    /// in a forked child.
     #[allow(unsafe_code)]
     pub unsafe fn as_raw(&mut self) -> *mut liburing_sys::io_uring {
+        // A forgotten batch is not to be submitted by other hands.
+        drop(self.take_back());
         self.held.ring.raw_mut()
     }
 
     /// Takes back what is prepared and not submitted: the kernel has not seen it.
     fn take_back(&mut self) -> Vec<Returned<B>> {
+        if self.is_inherited() {
+            // What is prepared there is the parent's.
+            return Vec::new();
+        }
         let Held { ring, queues, .. } = &mut **self.held;
         let flight = &mut *self.flight;
         let mut returned = Vec::new();

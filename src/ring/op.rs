@@ -67,6 +67,13 @@ pub(super) fn cancel(target: u64, user_data: u64) -> Sqe {
     Sqe { opcode: OP_ASYNC_CANCEL, fd: -1, addr: target, user_data, ..Sqe::default() }
 }
 
+/// Cancels all that is under way on the ring (`IORING_ASYNC_CANCEL_ALL | _ANY`, Linux 5.19).
+pub(super) fn cancel_any(user_data: u64) -> Sqe {
+    const ALL: u32 = 1 << 0;
+    const ANY: u32 = 1 << 2;
+    Sqe { op_flags: ALL | ANY, ..cancel(0, user_data) }
+}
+
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod tests {

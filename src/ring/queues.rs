@@ -29,7 +29,7 @@ pub(super) struct Cqe {
 }
 
 const _: () = assert!(size_of::<Cqe>() == 16 && size_of::<Sqe>() == 64);
-const _: () = assert!(align_of::<Cqe>() == 8 && align_of::<Sqe>() == 8);
+const _: () = assert!(align_of::<Cqe>() <= 8 && align_of::<Sqe>() <= 8);
 
 /// Where the queues are. Lengths are kept here and not read from the shared memory again, so that
 /// no index can leave the arrays, whoever writes there.
@@ -162,18 +162,29 @@ impl Queues {
         self.atomic(self.cq_tail).load(Acquire).wrapping_sub(head)
     }
 
+    /// The completions that can be reaped, oldest first; they stay.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Cqe> + '_ {
+        let head = self.atomic(self.cq_head).load(Relaxed);
+        (0..self.cq_ready().min(self.cq_len)).map(move |i| self.cqe(head.wrapping_add(i)))
+    }
+
+    /// The completion of this number, which waits: it lies between head and tail.
+    fn cqe(&self, number: u32) -> Cqe {
+        let index = (number & (self.cq_len - 1)) << self.cqe_shift;
+        // SAFETY: the index is below the number of CQEs that the ring has.
+        let at = unsafe { self.cqes.add(index as usize) };
+        // SAFETY: the kernel wrote this entry before it moved the tail, which was loaded with
+        // acquire, and does not write it again before the head is moved past it.
+        unsafe { at.read() }
+    }
+
     /// Reaps the oldest completion.
     pub(super) fn reap(&mut self) -> Option<Cqe> {
         let head = self.atomic(self.cq_head).load(Relaxed);
         if self.atomic(self.cq_tail).load(Acquire) == head {
             return None;
         }
-        let index = (head & (self.cq_len - 1)) << self.cqe_shift;
-        // SAFETY: the index is below the number of CQEs that the ring has.
-        let at = unsafe { self.cqes.add(index as usize) };
-        // SAFETY: the kernel wrote this entry before it moved the tail, which was loaded with
-        // acquire, and does not write it again before the head is moved past it.
-        let cqe = unsafe { at.read() };
+        let cqe = self.cqe(head);
         self.atomic(self.cq_head).store(head.wrapping_add(1), Release);
         Some(cqe)
     }
@@ -194,36 +205,33 @@ impl Held {
     pub(super) fn let_the_kernel_post(&mut self) {
         const CQ_OVERFLOW: u32 = 1 << 1;
         const TASKRUN: u32 = 1 << 2;
-        const ENTER_GETEVENTS: libc::c_uint = 1;
-        if self.queues.flags() & (CQ_OVERFLOW | TASKRUN) == 0 {
-            return;
+        if self.queues.flags() & (CQ_OVERFLOW | TASKRUN) != 0 {
+            let _ = self.get_events(0);
         }
+    }
+
+    /// Enters the kernel until `n` completions are there. `EINTR` says that there are fewer.
+    ///
+    /// By hand, since liburing's own waiting goes on after a signal if one completion has come.
+    pub(super) fn enter_and_wait(&mut self, n: u32) -> Result<(), Errno> {
+        self.get_events(n)?;
+        // With some completions there, the kernel does not tell that a signal ended the wait.
+        if self.queues.cq_ready() < n { Err(Errno::EINTR) } else { Ok(()) }
+    }
+
+    /// `io_uring_enter(2)` with `IORING_ENTER_GETEVENTS`, submitting nothing.
+    fn get_events(&mut self, n: u32) -> Result<(), Errno> {
+        const GETEVENTS: libc::c_uint = 1;
         let fd = self.ring.fd();
         let no_mask = std::ptr::null::<libc::sigset_t>();
         // SAFETY: the ring is open and ours alone; nothing is submitted, and no signal mask given.
-        unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_enter,
-                fd,
-                0u32,
-                0u32,
-                ENTER_GETEVENTS,
-                no_mask,
-                0usize,
-            )
+        let returned = unsafe {
+            libc::syscall(libc::SYS_io_uring_enter, fd, 0u32, n, GETEVENTS, no_mask, 0usize)
         };
+        Errno::result(returned).map(drop)
     }
 
-    /// Enters the kernel until `n` completions are there.
-    pub(super) fn enter_and_wait(&mut self, n: u32) -> Result<(), Errno> {
-        let mut cqe = std::ptr::null_mut();
-        let raw: *mut _ = self.ring.raw_mut();
-        // SAFETY: the ring is open and ours alone; nothing is submitted, no signal mask changed.
-        result_of(unsafe { sys::__io_uring_get_cqe(raw, &mut cqe, 0, n, std::ptr::null_mut()) })
-            .map(drop)
-    }
-
-    /// As [`enter_and_wait`](Self::enter_and_wait), for one completion and at most this long.
+    /// Waits for one completion, at most this long.
     /// `ETIME` says that the time was over.
     pub(super) fn wait_for(&mut self, time: std::time::Duration) -> Result<(), Errno> {
         let mut cqe = std::ptr::null_mut();

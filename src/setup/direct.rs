@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use liburing_sys as sys;
 use nix::errno::Errno;
 
-use super::open_ring::close_combined;
+use super::open_ring::close_descriptor;
 use super::placement::Reported;
 use super::{Failed, OpenRing, Route, SlotMemory, params};
 use crate::config::{RingConfig, SetupFlags};
@@ -41,7 +41,7 @@ pub(super) unsafe fn attempt(
                 raw.enter_ring_fd = fd;
             }
             // SAFETY: the ring was just opened here, and is not used any more.
-            unsafe { close_combined(&mut raw) };
+            unsafe { close_descriptor(&mut raw) };
             return Err(cause.into());
         }
     };

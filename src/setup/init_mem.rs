@@ -35,7 +35,7 @@ pub(super) unsafe fn attempt(
     layout: &RingLayout,
     memory: SlotMemory<'_>,
 ) -> Result<OpenRing, Failed> {
-    use super::open_ring::close_combined;
+    use super::open_ring::close_descriptor;
     use super::placement::Reported;
     use super::{Route, result_of};
 
@@ -63,7 +63,7 @@ pub(super) unsafe fn attempt(
         Ok(extent) => Ok(unsafe { OpenRing::new(raw, Route::InitMem, extent) }),
         Err(cause) => {
             // SAFETY: the ring was just opened here, and is not used any more.
-            unsafe { close_combined(&mut raw) };
+            unsafe { close_descriptor(&mut raw) };
             Err(cause.into())
         }
     }

@@ -101,10 +101,9 @@ pub(crate) unsafe fn open(
         } else {
             let Some(memory) = memory else { continue };
             // A kernel that failed half-way may have written to the pages.
-            if touched {
-                memory.renew()?;
+            if touched && memory.renew().is_err() {
+                continue;
             }
-            touched = true;
             // SAFETY: the caller gives us the memory alone and for as long as the ring lives; it
             // is zeroed, first by the caller and after a failed attempt by `renew`.
             unsafe { attempt_in(route, config, layout, memory) }
@@ -115,6 +114,7 @@ pub(crate) unsafe fn open(
                 return Ok(ring.after(&refusals));
             }
             Err(Failed { cause, errno }) => {
+                touched |= cause != Cause::LibraryLacksInitMem;
                 let refusal = Refusal::new(route, cause, errno);
                 refusals.push(refusal);
                 if !why::another_route_may_do(&cause) {

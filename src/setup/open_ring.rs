@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 
 use liburing_sys as sys;
 
-use super::{Refusal, Route};
+use super::{Refusal, Route, separate};
 
 /// An open ring. It may be moved: the struct has no pointers into itself.
 ///
@@ -73,11 +73,11 @@ impl OpenRing {
 impl Drop for OpenRing {
     fn drop(&mut self) {
         if self.route == Route::Separate {
-            // SAFETY: the ring was set up by io_uring_queue_init_params and is closed once, here.
-            unsafe { sys::io_uring_queue_exit(&mut self.raw) }
+            // SAFETY: the ring was set up with mappings of its own and is closed once, here.
+            unsafe { separate::close(&mut self.raw) }
         } else {
             // SAFETY: the ring was set up in memory it was given and is closed once, here.
-            unsafe { close_combined(&mut self.raw) }
+            unsafe { close_descriptor(&mut self.raw) }
         }
     }
 }
@@ -93,18 +93,20 @@ impl std::fmt::Debug for OpenRing {
     }
 }
 
-/// Closes a ring that lies in memory it was given, and leaves that memory alone.
+/// Closes a ring's descriptor, and leaves its memory alone: all that there is to do for a ring that
+/// lies in memory it was given.
 ///
 /// Not `io_uring_queue_exit`: it does not know the hand-filled rings of the route `direct`, and
 /// in liburing 2.5 to 2.7 it unmaps the caller's pages (f4934cc8 mended it in 2.8).
 ///
 /// # Safety
-/// `ring` is such a ring, open, and nobody uses it hereafter.
-pub(crate) unsafe fn close_combined(ring: &mut sys::io_uring) {
+/// `ring` is open, and nobody uses it hereafter.
+pub(super) unsafe fn close_descriptor(ring: &mut sys::io_uring) {
     // A ring registered with its task would outlive its descriptor until the thread ends.
     #[cfg(all(have_register_ring_fd, have_enter_ring_fd))]
     if ring.enter_ring_fd != ring.ring_fd {
-        // SAFETY: the ring is open. In a process that did not register it this fails, harmlessly.
+        // SAFETY: the ring is open. Whoever registered it was to unregister it, in the thread that
+        // did; this mends it if that is the one that closes.
         let _ = unsafe { sys::io_uring_unregister_ring_fd(ring) };
     }
     // SAFETY: the descriptor is the ring's own, and nobody uses the ring hereafter.

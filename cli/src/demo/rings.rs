@@ -8,6 +8,7 @@ use uring_pool::{Error, Make, Ring, RingConfig, RingPool, Route, Stats};
 
 use super::maps;
 use crate::failure::Failure;
+use crate::fork;
 
 /// The two sides of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,7 +86,11 @@ impl Rings {
         work: impl FnOnce(&mut Ring<Vec<u8>>) -> T,
     ) -> Result<T, Error> {
         match self {
-            Rings::Separate(rings) => Ok(work(&mut rings[number])),
+            Rings::Separate(rings) => {
+                let ring = &mut rings[number];
+                fork::adopt(ring)?;
+                Ok(work(ring))
+            }
             Rings::Pooled(pool) => Ok(work(&mut pool.claim_slot(number)?)),
         }
     }
