@@ -39,7 +39,7 @@ unsafe impl BufMut for Counted {
 }
 
 /// Submits `n` reads that nothing ever answers.
-fn reads<'fd>(ring: &mut Ring<Counted>, silent: &'fd OwnedFd, n: usize) -> Arc<AtomicUsize> {
+fn reads(ring: &mut Ring<Counted>, silent: &OwnedFd, n: usize) -> Arc<AtomicUsize> {
     let freed = Arc::new(AtomicUsize::new(0));
     let mut batch = ring.batch();
     for _ in 0..n {
