@@ -6,7 +6,7 @@ use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
 use crate::operations::Features;
-use crate::region::Region;
+use crate::region::{Memory, Region};
 use crate::ring::Ring;
 use crate::setup::{self, Learned, Refusal, Route, RouteSet, SlotMemory};
 use crate::version::{Version, kernel_release};
@@ -57,8 +57,16 @@ impl PgAioUringCaps {
     /// ([`Cause::NoIoUring`], [`Cause::ConfigRefused`]) from "could not tell" (a limit, a
     /// permission).
     pub fn check(config: &RingConfig) -> Result<Self> {
+        Self::check_in(config, Memory::default())
+    }
+
+    /// As [`check`](Self::check), with memory of another kind.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), and if there is no such memory.
+    pub fn check_in(config: &RingConfig, memory: Memory) -> Result<Self> {
         let layout = setup::layout_of(config)?;
-        let region = Region::anonymous(layout.stride)?;
+        let region = Region::map(memory, layout.stride)?;
         let mut refusals = Vec::new();
         let mut routes = RouteSet::ALL;
         loop {
@@ -77,6 +85,7 @@ impl PgAioUringCaps {
                 return Ok(Self::found(route, refusals, features, operations, &layout));
             }
             drop(ring);
+            // It may answer yet, and must do so elsewhere.
             memory.renew()?;
             refusals.push(Refusal::new(route, Cause::Silent, None));
             routes = routes.without(route);

@@ -74,6 +74,13 @@ pub enum Cause {
     #[error("the kernel is out of memory for this")]
     OutOfMemory,
 
+    /// No huge pages, or not enough, are set aside.
+    #[error("{bytes} bytes of huge pages are not to be had")]
+    NoHugePages {
+        /// Bytes asked for, whole huge pages.
+        bytes: u64,
+    },
+
     /// The liburing that this program was built with has no `io_uring_queue_init_mem`.
     #[error("built with a liburing that has no io_uring_queue_init_mem (2.5 and newer have it)")]
     LibraryLacksInitMem,
@@ -232,6 +239,9 @@ impl Cause {
                 "raise it with `sysctl vm.max_map_count=N` as root, or pool the rings (one mapping)"
             }
             Cause::OutOfMemory => "make fewer or smaller rings, or free memory",
+            Cause::NoHugePages { .. } => {
+                "set some aside with `sysctl vm.nr_hugepages=N` as root, or take another memory"
+            }
             Cause::LibraryLacksInitMem => {
                 "nothing is lost on Linux 6.5 and newer, where the route `direct` does the same; \
                  otherwise build with liburing 2.5 or newer"

@@ -20,6 +20,7 @@ pub use error::{Cause, Error, Result};
 pub use limits::{Limit, Limits};
 pub use operations::{Features, operation_name};
 pub use pool::{Fallback, FallbackStats, Make, PoolBuilder, RawRing, RingPool, Stats};
+pub use region::Memory;
 pub use ring::{
     Batch, Buf, BufMut, Completion, Completions, Full, Prepared, Returned, Ring, SubmitError,
 };

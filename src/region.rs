@@ -10,15 +10,49 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munlock, munmap};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{
+    MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munlock, munmap,
+};
+use nix::unistd::ftruncate;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
+
+/// What kind of memory a pool's rings lie in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Memory {
+    /// Shared and anonymous.
+    #[default]
+    Anonymous,
+    /// A memfd of its own, `uring-pool` in `/proc/self/maps`; the descriptor is not kept.
+    Memfd,
+    /// Huge pages of the default size (`MAP_HUGETLB`), which must have been set aside
+    /// (`vm.nr_hugepages`). On Linux 6.6 to 6.9 larger rings than 64 entries can only be combined
+    /// in such memory.
+    ///
+    /// Pieces of a huge page cannot be replaced. A slot whose ring was not seen to go quiet is
+    /// therefore retired: [`Stats::retired`](crate::Stats::retired) counts it.
+    HugePages,
+}
+
+/// How it is made sure that a closed ring writes to nobody's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    /// Its pages are replaced.
+    Punch,
+    /// They cannot be: they are larger than a slot.
+    Never,
+}
 
 /// A piece of shared memory, one line in `/proc/self/maps`.
 #[derive(Debug)]
 pub(crate) struct Region {
     base: NonNull<c_void>,
     len: NonZeroUsize,
+    renewal: Renewal,
+    /// Whether it was mapped here, and is to be unmapped.
+    ours: bool,
 }
 
 // SAFETY: a region is an address and a length; it gives nobody a reference into its memory, and
@@ -29,26 +63,70 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Maps `len` bytes, shared and anonymous: children inherit the very same pages, where with
-    /// MAP_PRIVATE a child's submission would go unnoticed.
-    pub(crate) fn anonymous(len: usize) -> Result<Self> {
+    /// Maps at least `len` bytes of this kind, shared: children inherit the very same pages, where
+    /// with MAP_PRIVATE a child's submission would go unnoticed.
+    pub(crate) fn map(memory: Memory, len: usize) -> Result<Self> {
+        let cannot = |errno| no_memory(memory, len, errno);
+        let len = match memory {
+            Memory::HugePages => huge_page_size()
+                .and_then(|page| len.checked_next_multiple_of(page))
+                .ok_or_else(|| cannot(Errno::ENOSYS))?,
+            Memory::Anonymous | Memory::Memfd => len,
+        };
         let size = NonZeroUsize::new(len).expect("a pool's mapping has at least its header");
-        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
-        let base = unsafe {
-            mmap_anonymous(
-                None,
-                size,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_SHARED,
-            )
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let shared = MapFlags::MAP_SHARED;
+        let anonymous = |flags| {
+            // SAFETY: a new mapping at an address of the kernel's choice touches nothing that
+            // exists.
+            unsafe { mmap_anonymous(None, size, protection, flags) }
+        };
+        let base = match memory {
+            Memory::Anonymous => anonymous(shared),
+            Memory::HugePages => anonymous(shared | MapFlags::MAP_HUGETLB),
+            Memory::Memfd => memfd_create(c"uring-pool", MFdFlags::MFD_CLOEXEC).and_then(|file| {
+                ftruncate(&file, i64::try_from(len).map_err(|_| Errno::EFBIG)?)?;
+                // SAFETY: as above; the file is nobody else's, so nobody can shorten it.
+                unsafe { mmap(None, size, protection, shared, &file, 0) }
+            }),
         }
-        .map_err(|errno| Error::system(format!("cannot map {len} bytes"), errno))?;
-        let region = Self { base, len: size };
-        // A hole punched into a huge page leaves the page where it is, with whoever writes to it.
-        // Kernels without huge pages refuse the advice, and need none.
-        // SAFETY: advice about our own mapping, which changes none of its bytes.
-        let _ = unsafe { madvise(base, len, MmapAdvise::MADV_NOHUGEPAGE) };
+        .map_err(cannot)?;
+        let renewal = if memory == Memory::HugePages { Renewal::Never } else { Renewal::Punch };
+        let region = Self { base, len: size, renewal, ours: true };
+        region.no_huge_pages();
         Ok(region)
+    }
+
+    /// Takes a piece of the caller's memory. Unless `pages` are the system's small ones, they
+    /// cannot be replaced.
+    ///
+    /// # Safety
+    /// The memory is mapped shared, begins at a page, is zeroed and the caller's to give; it stays
+    /// mapped, and nobody else touches it, while the region lives and as long as a kernel may have
+    /// rings in it.
+    pub(crate) unsafe fn of_the_callers(
+        base: NonNull<u8>,
+        len: NonZeroUsize,
+        pages: usize,
+    ) -> Self {
+        let renewal = if pages == page_size() { Renewal::Punch } else { Renewal::Never };
+        let region = Self { base: base.cast(), len, renewal, ours: false };
+        region.no_huge_pages();
+        region
+    }
+
+    /// A hole punched into a huge page leaves the page where it is, with whoever writes to it.
+    /// Kernels without transparent huge pages refuse the advice, and need none.
+    fn no_huge_pages(&self) {
+        if self.renewal == Renewal::Punch {
+            // SAFETY: advice about our own mapping, which changes none of its bytes.
+            let _ = unsafe { madvise(self.base, self.len.get(), MmapAdvise::MADV_NOHUGEPAGE) };
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn anonymous(len: usize) -> Result<Self> {
+        Self::map(Memory::Anonymous, len)
     }
 
     /// Where it begins: page-aligned.
@@ -69,6 +147,13 @@ impl Region {
         self.len.get()
     }
 
+    /// Zeroes a range: enough where whoever used it is known to be done.
+    pub(crate) fn zero(&self, offset: usize, len: usize) {
+        let at = self.at(offset, len);
+        // SAFETY: the range lies inside our own mapping, and the caller has it to itself.
+        unsafe { at.write_bytes(0, len) }
+    }
+
     /// Gives a range new, zeroed pages. Whoever pinned the old ones, a closed ring that still has
     /// requests to finish, keeps writing to those, where nobody sees it.
     ///
@@ -76,6 +161,10 @@ impl Region {
     /// may be using the range.
     pub(crate) fn replace_pages(&self, offset: usize, len: usize) -> Result<()> {
         let at = self.at(offset, len);
+        if self.renewal == Renewal::Never {
+            let what = format!("cannot replace {len} bytes of memory");
+            return Err(Error::new(what, Cause::Invalid("they are a piece of a huge page")));
+        }
         // SAFETY: the range lies inside our own mapping, and the caller has it to itself, so no
         // reference or ring relies on what it holds. MADV_REMOVE punches a hole in the shared
         // memory behind it; the mapping stays.
@@ -96,12 +185,35 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
         // SAFETY: the range is what was mapped, and this is its only owner. Rings inside it hold
         // the region through their pool; a kernel that still writes has the pages pinned. In a
         // forked process this unmaps that process's view alone.
         let unmapped = unsafe { munmap(self.base, self.len.get()) };
         debug_assert!(unmapped.is_ok(), "munmap of our own mapping: {unmapped:?}");
     }
+}
+
+/// Why there is no such memory.
+fn no_memory(memory: Memory, len: usize, errno: Errno) -> Error {
+    let what = format!("cannot map {len} bytes of shared memory");
+    let cause = match (memory, errno) {
+        (Memory::HugePages, Errno::ENOMEM | Errno::ENOSYS | Errno::EINVAL) => {
+            Cause::NoHugePages { bytes: len as u64 }
+        }
+        (_, Errno::ENOMEM) => Cause::OutOfMemory,
+        (_, errno) => Cause::System { errno: errno as i32 },
+    };
+    Error::new(what, cause).with_errno(Some(errno))
+}
+
+/// The size of the pages that MAP_HUGETLB gives, in bytes, if the kernel has any.
+fn huge_page_size() -> Option<usize> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("Hugepagesize:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
 }
 
 /// The page size in bytes.

@@ -1,5 +1,7 @@
 //! A pool's settings, and how it is put together.
 
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::RingPool;
@@ -7,6 +9,7 @@ use super::inner::Inner;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
 use crate::layout::PoolLayout;
+use crate::region::{Memory, Region, page_size};
 use crate::setup::{self, Route, RouteSet};
 
 /// What happens to a ring that cannot be made by the best route.
@@ -42,6 +45,7 @@ pub struct PoolBuilder {
     make: Make,
     routes: RouteSet,
     fallback: Fallback,
+    memory: Memory,
 }
 
 impl PoolBuilder {
@@ -52,6 +56,7 @@ impl PoolBuilder {
             make: Make::default(),
             routes: RouteSet::ALL,
             fallback: Fallback::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -81,6 +86,12 @@ impl PoolBuilder {
         self
     }
 
+    /// What kind of memory the rings lie in; anonymous if nothing is said.
+    pub fn memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
     /// Bytes of shared memory that each ring will take in the pool, whole pages. On kernels that
     /// charge ring memory, it is what a ring adds to the user's locked memory.
     ///
@@ -96,6 +107,55 @@ impl PoolBuilder {
     /// [`Cause::Invalid`] for settings that contradict each other; else the cause why memory
     /// could not be mapped or a ring not be made. Nothing is left behind then.
     pub fn build(self) -> Result<RingPool> {
+        let (layout, routes) = self.layout()?;
+        self.finish(layout, routes, Region::map(self.memory, layout.total)?)
+    }
+
+    /// As [`build`](Self::build), in memory of the caller's, such as a database's own shared
+    /// memory: of [`bytes`](Self::bytes) bytes at least, with pages of `pages` bytes. Where those
+    /// are not the system's small ones, slots are retired as in [`Memory::HugePages`].
+    ///
+    /// # Safety
+    /// The memory is mapped shared (`MAP_SHARED`, not of a file on a disk), zeroed, begins at a
+    /// page, and nobody else touches it. It stays mapped, in every process that has the pool, as
+    /// long as any of the pool's rings is open there.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build); [`Cause::Invalid`] if the memory is too small or does not begin
+    /// at a page.
+    #[allow(unsafe_code)]
+    pub unsafe fn build_in(self, base: NonNull<u8>, len: usize, pages: usize) -> Result<RingPool> {
+        let (layout, routes) = self.layout()?;
+        let invalid = |why| Error::new("cannot build a pool in this memory", Cause::Invalid(why));
+        let len = NonZeroUsize::new(len)
+            .filter(|len| len.get() >= layout.total)
+            .ok_or_else(|| invalid("it is too small: `bytes` tells what is needed"))?;
+        if base.addr().get() % page_size() != 0 {
+            return Err(invalid("it does not begin at a page"));
+        }
+        // SAFETY: forwarded to the caller.
+        let region = unsafe { Region::of_the_callers(base, len, pages) };
+        self.finish(layout, routes, region)
+    }
+
+    /// Bytes of memory that the pool takes.
+    ///
+    /// # Errors
+    /// [`Cause::Invalid`] for settings that contradict each other.
+    pub fn bytes(&self) -> Result<usize> {
+        self.layout().map(|(layout, _)| layout.total)
+    }
+
+    fn finish(&self, layout: PoolLayout, routes: RouteSet, region: Region) -> Result<RingPool> {
+        let inner = Arc::new(Inner::new(self.config, layout, routes, region)?);
+        if self.make == Make::UpFront {
+            inner.make_all()?;
+        }
+        Ok(RingPool { inner })
+    }
+
+    /// Where everything will lie, and by which routes it may come there.
+    fn layout(&self) -> Result<(PoolLayout, RouteSet)> {
         let invalid = |why| {
             Error::new(format!("cannot build a pool of {} rings", self.rings), Cause::Invalid(why))
         };
@@ -120,10 +180,6 @@ impl PoolBuilder {
         }
         let ring = setup::layout_of(&self.config)?;
         let layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
-        let inner = Arc::new(Inner::new(self.config, layout, routes)?);
-        if self.make == Make::UpFront {
-            inner.make_all()?;
-        }
-        Ok(RingPool { inner })
+        Ok((layout, routes))
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::inner::Inner;
+use super::release::Last;
 use super::slots::{State, Word};
 use crate::error::{Cause, Error, Result};
 use crate::process::Process;
@@ -116,7 +117,7 @@ impl Inner {
                 Ok(Some(Box::new(Held::new(ring, &self.config, ticket))))
             }
             Err(error) => {
-                self.free(slot, generation);
+                self.free(slot, generation, Last::Quiet);
                 Err(error)
             }
         }

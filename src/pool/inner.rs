@@ -29,8 +29,12 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(config: RingConfig, layout: PoolLayout, routes: RouteSet) -> Result<Self> {
-        let region = Region::anonymous(layout.total)?;
+    pub(super) fn new(
+        config: RingConfig,
+        layout: PoolLayout,
+        routes: RouteSet,
+        region: Region,
+    ) -> Result<Self> {
         #[allow(unsafe_code)]
         // SAFETY: the region lives beside the table, is dropped after it, and its header is
         // as long as the table (`layout`).

@@ -8,20 +8,35 @@ use crate::error::Result;
 use crate::process::Process;
 use crate::ring::{Held, Home, Ticket};
 
+/// What is known of the ring that lay in a slot last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// Nothing was in flight.
+    Quiet,
+    /// Something may have been, and a kernel may write to its pages still.
+    Unknown,
+}
+
 impl Inner {
     /// Closes a ring whose slot this process holds, and frees the slot.
-    pub(super) fn recycle(&self, held: Box<Held>) {
+    pub(super) fn recycle(&self, held: Box<Held>, last: Last) {
         let Ticket { slot, generation, .. } = held.ticket;
         self.counters.closed(&held.ring);
         drop(held);
-        self.free(slot as usize, generation);
+        self.free(slot as usize, generation, last);
     }
 
     /// Makes a slot that this process holds, and that has no open ring, fit for another: with new
     /// pages, since a closed ring is taken down later, and may write until then.
-    pub(super) fn free(&self, slot: usize, generation: u32) {
-        let renewed = self.memory(slot).is_none_or(|memory| memory.renew().is_ok());
-        let state = if renewed { State::Empty } else { State::Retired };
+    pub(super) fn free(&self, slot: usize, generation: u32, last: Last) {
+        let fit = self.memory(slot).is_none_or(|memory| match last {
+            Last::Quiet => {
+                memory.clear();
+                true
+            }
+            Last::Unknown => memory.renew().is_ok(),
+        });
+        let state = if fit { State::Empty } else { State::Retired };
         self.slots.settle(slot, Word { state, holder: 0, generation });
     }
 
@@ -63,7 +78,7 @@ impl Inner {
             if let Some(held) = self.slots.take(slot) {
                 self.counters.closed(&held.ring);
             }
-            self.free(slot, seen.generation);
+            self.free(slot, seen.generation, Last::Unknown);
         }
         ours
     }
@@ -84,7 +99,7 @@ impl Home for Inner {
         let Ticket { slot, generation, maker_number, .. } = held.ticket;
         // A single-issuer ring obeys only the thread that made it; the next user may be another.
         if self.config.is_single_issuer() {
-            return self.recycle(held);
+            return self.recycle(held, Last::Quiet);
         }
         let slot = slot as usize;
         self.slots.keep(held);
@@ -96,7 +111,7 @@ impl Home for Inner {
     fn abandon(&self, held: Box<Held>) {
         self.counters.abandoned();
         // Closed, it is cancelled some time, and writes to the pages that it had.
-        self.recycle(held);
+        self.recycle(held, Last::Unknown);
     }
 
     fn close_copy(&self, held: Box<Held>) {
@@ -120,7 +135,7 @@ impl Drop for Inner {
                 && current
                 && self.slots.claim(slot, seen, me).is_some()
             {
-                self.recycle(held);
+                self.recycle(held, Last::Quiet);
             }
         }
     }

@@ -48,9 +48,17 @@ impl SlotMemory<'_> {
         self.region.at(self.offset, self.len)
     }
 
-    /// New, zeroed pages: after a failed attempt, and before the slot is used anew.
+    /// New, zeroed pages: for a ring after another one that may not be done with the old.
     pub(crate) fn renew(&self) -> Result<()> {
         self.region.replace_pages(self.offset, self.len)
+    }
+
+    /// Zeroes after a ring, or an attempt at one, that is known to be done: in new pages where
+    /// those can be had.
+    pub(crate) fn clear(&self) {
+        if self.renew().is_err() {
+            self.region.zero(self.offset, self.len);
+        }
     }
 }
 
@@ -101,8 +109,8 @@ pub(crate) unsafe fn open(
         } else {
             let Some(memory) = memory else { continue };
             // A kernel that failed half-way may have written to the pages.
-            if touched && memory.renew().is_err() {
-                continue;
+            if touched {
+                memory.clear();
             }
             // SAFETY: the caller gives us the memory alone and for as long as the ring lives; it
             // is zeroed, first by the caller and after a failed attempt by `renew`.
