@@ -46,6 +46,28 @@ fn threads_that_claim_at_the_same_time_never_hold_the_same_ring_and_lose_none() 
 }
 
 #[test]
+fn a_million_claims_hand_no_ring_out_twice_and_find_one_wherever_there_are_enough() {
+    const THREADS: usize = 8;
+    // As many slots as threads: whoever looks must find one, however the others come and go.
+    let pool = pool_by(routes_here(&config(2))[0], config(2), THREADS);
+    let held: Vec<AtomicBool> = (0..THREADS).map(|_| AtomicBool::new(false)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..1_000_000 / THREADS {
+                    let ring = pool.claim::<()>().unwrap();
+                    let mark = &held[ring.slot().unwrap()];
+                    assert!(!mark.swap(true, SeqCst), "held twice");
+                    assert!(mark.swap(false, SeqCst));
+                }
+            });
+        }
+    });
+    let stats = pool.stats();
+    assert_eq!((stats.claimed, stats.retired, stats.idle), (0, 0, stats.open));
+}
+
+#[test]
 fn a_second_claim_gets_the_open_ring_and_makes_none() {
     let pool = pool_by(uring_pool::Route::Separate, config(8), 100);
     let slot = pool.claim::<()>().unwrap().slot();
