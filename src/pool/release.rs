@@ -130,11 +130,8 @@ impl Drop for Inner {
             // Relatives may live on with the mapping. Only the maker may put the slot back, and
             // only while nobody uses its ring.
             let current = seen.state == State::Idle && seen.generation == generation;
-            if let Some(me) = me
-                && maker == Some(Process::current())
-                && current
-                && self.slots.claim(slot, seen, me).is_some()
-            {
+            let mine = current && maker == Some(Process::current());
+            if mine && me.is_some_and(|me| self.slots.claim(slot, seen, me).is_some()) {
                 self.recycle(held, Last::Quiet);
             }
         }
