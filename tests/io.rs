@@ -171,7 +171,11 @@ fn a_full_queue_hands_the_buffer_back() {
 
 #[test]
 fn queues_wrap_round_many_times_and_no_completion_is_lost() {
-    for config in [config(4), config(4).cqe32(), config(4).sqe128(), config(1)] {
+    let mut configs = vec![config(4), config(1)];
+    if common::wide_entries() {
+        configs.extend([config(4).cqe32(), config(4).sqe128()]);
+    }
+    for config in configs {
         for mut ring in rings::<()>(config) {
             let mut expected = 0;
             for round in 0..1000u64 {

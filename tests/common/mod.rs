@@ -1,7 +1,7 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
-use uring_pool::{PgAioUringCaps, RingConfig, RingPool, Route};
+use uring_pool::{Cause, PgAioUringCaps, RingConfig, RingPool, Route};
 
 pub(crate) fn config(entries: u32) -> RingConfig {
     RingConfig::new(entries).unwrap()
@@ -36,6 +36,16 @@ pub(crate) fn descriptors() -> usize {
 pub(crate) fn cannot(test: &str, why: &str) {
     assert!(std::env::var_os("CI").is_none(), "{test} cannot run, but must in CI: {why}");
     eprintln!("NOT TESTED: {test}: {why}");
+}
+
+/// Whether this kernel knows wider SQEs and CQEs.
+pub(crate) fn wide_entries() -> bool {
+    let refused = PgAioUringCaps::check(&config(1).sqe128().cqe32())
+        .is_err_and(|error| error.cause() == Cause::ConfigRefused);
+    if refused {
+        cannot("SQE128 and CQE32", "need Linux 5.19");
+    }
+    !refused
 }
 
 /// Runs `body` in a forked child and returns whether it ended well. The child leaves without

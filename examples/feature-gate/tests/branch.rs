@@ -13,6 +13,10 @@ fn the_branch_that_runs_is_the_one_that_was_detected() {
     assert!(said.starts_with(&first), "{said:?} does not start with {first:?}");
 
     let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("this kernel takes no memory of ours") {
+        assert!(std::env::var_os("CI").is_none(), "must be tested in CI: {errors}");
+        return eprintln!("NOT TESTED: memory of our own: needs Linux 6.5");
+    }
     assert!(output.status.success(), "{errors}");
     assert!(said.contains("a NOP went round"), "{said}");
     // Where our own memory was used, some of it was taken.
