@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nix::unistd::geteuid;
 
-use crate::run::{BINARY, Run, folder, json, limited, probed, run};
+use crate::run::{Run, copy_in, folder, json, limited, probed, run};
 
 /// A user of its own, so that nothing else counts against its locked memory.
 const SOMEBODY: u32 = 61_834;
@@ -31,9 +31,7 @@ fn a_soft_limit_below_the_hard_one_is_raised_and_told() {
 /// The command under limits, as a user without privileges.
 fn as_somebody(limits: &str, args: &[&str]) -> Run {
     let folder = folder();
-    // Others may not look into the folder that it was built in.
-    let binary = folder.path().join("uring-pool");
-    std::fs::copy(BINARY, &binary).expect("the command can be copied");
+    let binary = copy_in(folder.path());
     let mut command = Command::new("sh");
     let script = format!("{limits} && exec \"$0\" \"$@\"");
     command.args(["-c", &script]).arg(&binary).args(args);

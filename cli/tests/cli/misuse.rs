@@ -6,7 +6,7 @@ use std::process::Command;
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
 
-use crate::run::{BINARY, folder, run, uring_pool};
+use crate::run::{copy_in, folder, run, uring_pool};
 
 /// The user that a test becomes where root could read everything.
 pub(crate) const NOBODY: u32 = 65_534;
@@ -52,10 +52,7 @@ fn a_file_that_the_user_may_not_read_is_told_as_such() {
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "x").unwrap();
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
-    // Others may not look into the folder that it was built in.
-    let binary = folder.path().join("uring-pool");
-    std::fs::copy(BINARY, &binary).unwrap();
-    let mut command = Command::new(&binary);
+    let mut command = Command::new(copy_in(folder.path()));
     if geteuid().is_root() {
         use std::os::unix::process::CommandExt;
         command.uid(NOBODY).gid(NOBODY);

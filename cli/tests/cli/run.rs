@@ -80,6 +80,16 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().permissions(anybody).tempdir().expect("a folder can be made")
 }
 
+/// A copy of the command that every user may run: others may not look into the folder that it was
+/// built in. Another process writes it: a descriptor open for writing here would be inherited by
+/// whatever another test forks at that moment, and until that is gone nobody can run the copy (ETXTBSY).
+pub(crate) fn copy_in(folder: &Path) -> PathBuf {
+    let copy = folder.join("uring-pool");
+    let copied = Command::new("cp").arg(BINARY).arg(&copy).status().expect("there is cp");
+    assert!(copied.success(), "the command can be copied");
+    copy
+}
+
 /// A file of `len` bytes of which no two blocks are alike.
 pub(crate) fn file_of(len: usize, folder: &Path) -> PathBuf {
     let mut state = 1u64;
