@@ -19,7 +19,10 @@ pub use config::{MAX_CQ_ENTRIES, MAX_ENTRIES, RingConfig};
 pub use error::{Cause, Error, Result};
 pub use limits::{Limit, Limits};
 pub use operations::{Features, operation_name};
-pub use pool::{Fallback, FallbackStats, Make, PoolBuilder, RawRing, RingPool, Stats};
+pub use pool::{
+    Fallback, FallbackStats, Make, Need, Plan, PoolBuilder, RawRing, Resource, RingPool, Stats,
+    Verdict,
+};
 pub use region::Memory;
 pub use ring::{
     Batch, Buf, BufMut, Completion, Completions, Full, Prepared, Returned, Ring, SubmitError,

@@ -50,6 +50,13 @@ pub struct Limits {
     pub max_map_count: Option<u64>,
     /// Mappings that there are now.
     pub maps_used: Option<u64>,
+    /// Bytes of address space (`RLIMIT_AS`).
+    pub address_space: Option<Limit>,
+    /// Bytes of address space in use.
+    pub address_space_used: Option<u64>,
+    /// Bytes of memory that the system has left, counting free swap space: ring memory stays, but
+    /// others' can go there.
+    pub memory_available: Option<u64>,
     /// `kernel.io_uring_disabled`: 0 on, 1 for the privileged and one group, 2 off. `None` before
     /// Linux 6.6, where it is always on.
     pub io_uring_disabled: Option<u32>,
@@ -69,6 +76,9 @@ impl Limits {
             ipc_lock: has_ipc_lock(),
             max_map_count: number("/proc/sys/vm/max_map_count"),
             maps_used: maps(),
+            address_space: Limit::of(Resource::RLIMIT_AS),
+            address_space_used: in_kib("/proc/self/status", "VmSize:"),
+            memory_available: memory_available(),
             io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
             io_uring_group: number("/proc/sys/kernel/io_uring_group"),
         }
@@ -114,6 +124,19 @@ fn maps() -> Option<u64> {
     u64::try_from(maps.iter().filter(|&&byte| byte == b'\n').count()).ok()
 }
 
+/// A line's value in bytes, of a file that tells kibibytes.
+fn in_kib(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn memory_available() -> Option<u64> {
+    const PATH: &str = "/proc/meminfo";
+    // A kernel without swap may leave its line out.
+    Some(in_kib(PATH, "MemAvailable:")? + in_kib(PATH, "SwapFree:").unwrap_or(0))
+}
+
 fn has_ipc_lock() -> Option<bool> {
     const CAP_IPC_LOCK: u32 = 14;
     let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -133,6 +156,9 @@ mod tests {
         assert!(limits.open_files_used.unwrap() >= 3, "{limits:?}");
         assert!(limits.locked_memory.is_some() && limits.ipc_lock.is_some());
         assert!(limits.max_map_count.unwrap() > limits.maps_used.unwrap());
+        assert!(limits.address_space.is_some());
+        assert!(limits.address_space_used.unwrap() > 1 << 20, "{limits:?}");
+        assert!(limits.memory_available.unwrap() > 1 << 20, "{limits:?}");
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub(crate) struct ProbeArgs {
     /// Submission queue entries of the ring that is tried, 1 to 32768
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = entries, allow_negative_numbers = true)]
     pub(crate) entries: u32,
+    /// Also tell what N rings need, and whether this process may have it (exit code 1 if not)
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
+    pub(crate) rings: Option<usize>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,

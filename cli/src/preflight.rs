@@ -1,138 +1,63 @@
-//! What the system must allow before thousands of rings are made, and the limits that a process
-//! may raise by itself.
+//! Before thousands of rings are made: the limits that a process may raise by itself are raised,
+//! and what stands in the way beyond that is told.
 
-use nix::sys::resource::{Resource, setrlimit};
-use uring_pool::{Cause, Limit, Limits};
+use nix::sys::resource::{Resource as Rlimit, setrlimit};
+use uring_pool::{Cause, Limit, Need, Plan, Resource, Verdict};
 
 use crate::failure::Failure;
 use crate::output;
 
-/// Descriptors beyond rings and what is open: a pipe's two ends and `/proc/self/maps` while it is
-/// counted; the others are left for what the system's libraries open for themselves.
-const SPARE_FILES: u64 = 8;
-
-/// Mappings beyond rings and what there is: the pool's own, and what the allocator takes.
-const SPARE_MAPS: u64 = 32;
-
-/// Rings that are to be open at a time, in one process.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) rings: u64,
-    /// Memory of one, rounded to pages.
-    pub(crate) bytes_per_ring: u64,
-}
-
-/// What is to be done about a limit.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Enough,
-    RaiseTo(u64),
-    TooLow,
-}
-
-fn judge(limit: Limit, needed: u64) -> Verdict {
-    if needed <= limit.soft {
-        Verdict::Enough
-    } else if needed <= limit.hard {
-        Verdict::RaiseTo(needed)
-    } else {
-        Verdict::TooLow
-    }
-}
-
-/// Checks the limits one after the other, raises those that may be raised, and says so.
-pub(crate) fn prepare(plan: Plan, limits: &Limits) -> Result<(), Failure> {
-    switched_on(limits)?;
-    open_files(plan, limits)?;
-    if let Some(limit) = limits.ring_memory() {
-        locked_memory(plan, limit)?;
-    }
-    maps(plan, limits)
-}
-
-fn switched_on(limits: &Limits) -> Result<(), Failure> {
-    // 1 leaves it to the privileged and to a group; whether that means us, the kernel knows best.
-    match limits.io_uring_disabled {
-        Some(value) if value >= 2 => {
-            let cause = Cause::SwitchedOff { value };
-            let remedy = cause.remedy().unwrap_or("switch it on");
-            Err(Failure::Ran(format!("{cause}; {remedy}")))
-        }
+/// Goes through what the rings need, raises the limits that may be raised, and says so.
+pub(crate) fn prepare(plan: &Plan) -> Result<(), Failure> {
+    switched_on(plan)?;
+    plan.needs.iter().try_for_each(|need| match need.verdict {
+        Verdict::RaiseSoft => raise(need),
+        Verdict::TooLow => Err(too_low(need)),
         _ => Ok(()),
+    })
+}
+
+/// Why a plan cannot be carried out, if it cannot: the first reason, in a line.
+pub(crate) fn refuse(plan: &Plan) -> Result<(), Failure> {
+    switched_on(plan)?;
+    match plan.needs.iter().find(|need| need.verdict == Verdict::TooLow) {
+        Some(need) => Err(too_low(need)),
+        None => Ok(()),
     }
 }
 
-fn open_files(plan: Plan, limits: &Limits) -> Result<(), Failure> {
-    let (Some(limit), Some(used)) = (limits.open_files, limits.open_files_used) else {
-        return Ok(());
+fn switched_on(plan: &Plan) -> Result<(), Failure> {
+    let Some(value) = plan.switched_off else { return Ok(()) };
+    let cause = Cause::SwitchedOff { value };
+    let remedy = cause.remedy().unwrap_or("switch it on");
+    Err(Failure::Ran(format!("{cause}; {remedy}")))
+}
+
+fn too_low(need: &Need) -> Failure {
+    let remedy = need.remedy.as_deref().unwrap_or("make fewer rings");
+    let option = match need.most_rings {
+        None | Some(0) => String::new(),
+        Some(most) => format!(" (--rings {most})"),
     };
-    let rings = plan.rings;
-    let needed = rings.saturating_add(used + SPARE_FILES);
-    match judge(limit, needed) {
-        Verdict::Enough => Ok(()),
-        Verdict::RaiseTo(to) => {
-            raise(Resource::RLIMIT_NOFILE, "open files (RLIMIT_NOFILE)", limit, to)
-        }
-        Verdict::TooLow => Err(Failure::Ran(format!(
-            "{rings} rings need {needed} file descriptors ({rings} for the rings, {used} that are \
-             open, {SPARE_FILES} to work with), and this process may have {hard} (RLIMIT_NOFILE); \
-             raise the hard limit with `ulimit -Hn {needed}` as root or LimitNOFILE={needed} in a \
-             systemd unit, or {fewer}",
-            hard = limit.hard,
-            fewer = fewer(limit.hard.saturating_sub(used + SPARE_FILES)),
-        ))),
-    }
+    Failure::Ran(format!("{}; {remedy}{option}", need.reason))
 }
 
-fn locked_memory(plan: Plan, limit: Limit) -> Result<(), Failure> {
-    let Plan { rings, bytes_per_ring } = plan;
-    let needed = rings.saturating_mul(bytes_per_ring);
-    match judge(limit, needed) {
-        Verdict::Enough => Ok(()),
+fn raise(need: &Need) -> Result<(), Failure> {
+    let Some(limit) = need.limit else { return Ok(()) };
+    let (resource, what, to) = match need.resource {
+        Resource::OpenFiles => (Rlimit::RLIMIT_NOFILE, "open files (RLIMIT_NOFILE)", need.needed),
         // All that is allowed: what the user's other processes have locked counts as well, and
         // cannot be asked for.
-        Verdict::RaiseTo(_) => {
-            let what = "locked memory (RLIMIT_MEMLOCK, in bytes)";
-            raise(Resource::RLIMIT_MEMLOCK, what, limit, limit.hard)
+        Resource::LockedMemory => {
+            (Rlimit::RLIMIT_MEMLOCK, "locked memory (RLIMIT_MEMLOCK, in bytes)", limit.hard)
         }
-        Verdict::TooLow => Err(Failure::Ran(format!(
-            "{rings} rings of {bytes_per_ring} bytes need {needed} bytes of locked memory, and \
-             this user may lock {hard} in all processes together (RLIMIT_MEMLOCK); raise the hard \
-             limit with `ulimit -Hl {kib}` as root or LimitMEMLOCK={needed} in a systemd unit, \
-             grant CAP_IPC_LOCK, or {fewer}",
-            hard = limit.hard,
-            kib = needed.div_ceil(1024),
-            fewer = fewer(limit.hard / bytes_per_ring.max(1)),
-        ))),
-    }
-}
-
-fn maps(plan: Plan, limits: &Limits) -> Result<(), Failure> {
-    let (Some(limit), Some(used)) = (limits.max_map_count, limits.maps_used) else {
-        return Ok(());
+        // All that is allowed: the program itself grows, too.
+        Resource::AddressSpace => {
+            (Rlimit::RLIMIT_AS, "address space (RLIMIT_AS, in bytes)", limit.hard)
+        }
+        // The others have no soft limit.
+        _ => return Ok(()),
     };
-    let rings = plan.rings;
-    let needed = rings.saturating_mul(2).saturating_add(used + SPARE_MAPS);
-    if needed <= limit {
-        return Ok(());
-    }
-    Err(Failure::Ran(format!(
-        "{rings} separate rings, which are one half of the comparison, need {needed} memory \
-         mappings (2 for a ring, {used} that there are, {SPARE_MAPS} to work with), and this \
-         process may have {limit} (vm.max_map_count); raise it with `sysctl \
-         vm.max_map_count={needed}` as root, or {fewer}",
-        fewer = fewer(limit.saturating_sub(used + SPARE_MAPS) / 2),
-    )))
-}
-
-fn fewer(most: u64) -> String {
-    match most {
-        0 => "run it where more is allowed".to_owned(),
-        most => format!("make at most {most} rings (--rings {most})"),
-    }
-}
-
-fn raise(resource: Resource, what: &str, limit: Limit, to: u64) -> Result<(), Failure> {
     setrlimit(resource, to, limit.hard).map_err(|errno| {
         Failure::Ran(format!(
             "cannot raise the limit of {what} from {} to {to}: {}",
@@ -149,17 +74,19 @@ fn raise(resource: Resource, what: &str, limit: Limit, to: u64) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use uring_pool::{Limits, RingConfig, RingPool, Route};
 
-    const PLAN: Plan = Plan { rings: 1000, bytes_per_ring: 8192 };
-
-    fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    /// What a thousand rings come to under this system's limits, changed.
+    fn outcome(change: impl FnOnce(&mut Limits)) -> Result<(), Failure> {
         let mut limits = Limits::read();
+        roomy(&mut limits);
         change(&mut limits);
-        limits
+        let builder = RingPool::builder(RingConfig::new(64).unwrap()).rings(1000);
+        prepare(&builder.routes(&[Route::Separate]).plan_within(&limits).unwrap())
     }
 
-    fn refusal(limits: &Limits) -> String {
-        prepare(PLAN, limits).unwrap_err().to_string()
+    fn refusal(change: impl FnOnce(&mut Limits)) -> String {
+        outcome(change).unwrap_err().to_string()
     }
 
     fn both(limit: &mut Option<Limit>, value: u64) {
@@ -171,36 +98,22 @@ mod tests {
     fn roomy(limits: &mut Limits) {
         both(&mut limits.open_files, 1 << 20);
         both(&mut limits.locked_memory, Limit::UNLIMITED);
+        both(&mut limits.address_space, Limit::UNLIMITED);
         limits.ipc_lock = Some(false);
         limits.rings_charged = true;
         limits.max_map_count = Some(1 << 20);
+        limits.memory_available = Some(1 << 40);
         limits.io_uring_disabled = Some(0);
     }
 
     #[test]
-    fn a_limit_is_raised_only_as_far_as_the_hard_one_allows() {
-        let limit = limits(|l| {
-            let limit = l.open_files.as_mut().unwrap();
-            (limit.soft, limit.hard) = (10, 20);
-        });
-        let limit = limit.open_files.unwrap();
-        assert_eq!(judge(limit, 10), Verdict::Enough);
-        assert_eq!(judge(limit, 11), Verdict::RaiseTo(11));
-        assert_eq!(judge(limit, 20), Verdict::RaiseTo(20));
-        assert_eq!(judge(limit, 21), Verdict::TooLow);
-    }
-
-    #[test]
     fn a_system_with_room_for_everything_is_let_through() {
-        prepare(PLAN, &limits(roomy)).unwrap();
+        outcome(|_| {}).unwrap();
     }
 
     #[test]
     fn too_few_mappings_are_told_with_the_sysctl_and_what_would_do() {
-        let text = refusal(&limits(|l| {
-            roomy(l);
-            (l.max_map_count, l.maps_used) = (Some(1500), Some(100));
-        }));
+        let text = refusal(|l| (l.max_map_count, l.maps_used) = (Some(1500), Some(100)));
         for part in ["vm.max_map_count=2132", "1500", "--rings 684"] {
             assert!(text.contains(part), "{part:?} is missing in {text:?}");
         }
@@ -208,33 +121,29 @@ mod tests {
 
     #[test]
     fn locked_memory_counts_where_the_kernel_charges_rings_and_no_capability_frees_from_it() {
-        let tight = |l: &mut Limits| {
-            roomy(l);
-            both(&mut l.locked_memory, 65_536);
-        };
-        let text = refusal(&limits(tight));
+        let tight = |l: &mut Limits| both(&mut l.locked_memory, 65_536);
+        let text = refusal(tight);
         for part in ["RLIMIT_MEMLOCK", "65536", "8192000", "ulimit -Hl 8000", "--rings 8)"] {
             assert!(text.contains(part), "{part:?} is missing in {text:?}");
         }
-        let free = limits(|l| {
+        outcome(|l| {
             tight(l);
             l.rings_charged = false;
-        });
-        prepare(PLAN, &free).unwrap();
-        let privileged = limits(|l| {
+        })
+        .unwrap();
+        outcome(|l| {
             tight(l);
             l.ipc_lock = Some(true);
-        });
-        prepare(PLAN, &privileged).unwrap();
+        })
+        .unwrap();
     }
 
     #[test]
     fn a_system_that_has_io_uring_switched_off_is_told_first() {
-        let text = refusal(&limits(|l| {
-            roomy(l);
+        let text = refusal(|l| {
             both(&mut l.open_files, 1);
             l.io_uring_disabled = Some(2);
-        }));
+        });
         assert!(text.contains("kernel.io_uring_disabled"), "{text}");
     }
 }

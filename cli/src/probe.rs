@@ -5,13 +5,14 @@ use std::fmt::Write;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use uring_pool::{
-    Error, HAVE_INIT_MEM, Limit, Limits, PgAioUringCaps, Refusal, RingConfig, Route, Version,
-    kernel_release, loaded_version, operation_name,
+    Error, HAVE_INIT_MEM, Limit, Limits, PgAioUringCaps, Plan, Refusal, RingConfig, RingPool,
+    Route, Version, kernel_release, loaded_version, operation_name,
 };
 
 use crate::args::ProbeArgs;
 use crate::failure::Failure;
 use crate::output;
+use crate::preflight;
 
 /// The answer, as programs read it.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,9 @@ struct Answer {
     features: Vec<String>,
     operations: Vec<String>,
     limits: Limits,
+    /// For as many rings as were asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,17 +52,39 @@ pub(crate) fn run(args: &ProbeArgs) -> Result<(), Failure> {
     // Before the check, which opens files and makes mappings of its own.
     let limits = Limits::read();
     let found = PgAioUringCaps::check(&config);
-    let answer = Answer::new(&found, args.entries, limits);
+    let plan = args.rings.map(|rings| planned(config, rings, &found, &limits)).transpose()?;
+    let answer = Answer::new(&found, args.entries, limits, plan);
     if args.json {
         output::print_json(&answer)?;
     } else {
         output::print(&answer.text())?;
     }
-    found.map(drop).map_err(Failure::from)
+    found?;
+    answer.plan.as_ref().map_or(Ok(()), preflight::refuse)
+}
+
+/// What `rings` rings need by the route that one was found to take here.
+fn planned(
+    config: RingConfig,
+    rings: usize,
+    found: &Result<PgAioUringCaps, Error>,
+    limits: &Limits,
+) -> Result<Plan, Failure> {
+    let builder = RingPool::builder(config).rings(rings);
+    let builder = match found {
+        Ok(caps) if !caps.route().is_combined() => builder.routes(&[Route::Separate]),
+        _ => builder,
+    };
+    Ok(builder.plan_within(limits)?)
 }
 
 impl Answer {
-    fn new(found: &Result<PgAioUringCaps, Error>, entries: u32, limits: Limits) -> Self {
+    fn new(
+        found: &Result<PgAioUringCaps, Error>,
+        entries: u32,
+        limits: Limits,
+        plan: Option<Plan>,
+    ) -> Self {
         let caps = found.as_ref().ok();
         let operations = caps.and_then(PgAioUringCaps::operations).unwrap_or_default();
         Self {
@@ -73,6 +99,7 @@ impl Answer {
             features: caps.map(|caps| caps.features().names()).unwrap_or_default(),
             operations: operations.iter().copied().map(operation_name).collect(),
             limits,
+            plan,
         }
     }
 
@@ -91,6 +118,9 @@ impl Answer {
         list(&mut text, "features", &self.features);
         list(&mut text, "operations", &self.operations);
         tell_limits(&mut text, &self.limits);
+        if let Some(plan) = &self.plan {
+            tell_plan(&mut text, plan);
+        }
         text
     }
 }
@@ -154,6 +184,22 @@ fn tell_limits(text: &mut String, limits: &Limits) {
         (Some(value), _) => format!("off (kernel.io_uring_disabled = {value})"),
     };
     line(text, "io_uring", &sysctl);
+}
+
+fn tell_plan(text: &mut String, plan: &Plan) {
+    let place = if plan.combined { "in one mapping" } else { "each in mappings of its own" };
+    let sum = match (plan.fits(), plan.can_fit()) {
+        (true, _) => "fit",
+        (false, true) => "fit once soft limits are raised",
+        (false, false) => "do not fit",
+    };
+    line(text, "plan", &format!("{} rings, {place}: they {sum}", plan.rings));
+    for need in &plan.needs {
+        line(text, &format!("  {}", need.resource), &format!("{}: {}", need.verdict, need.reason));
+        if let Some(remedy) = &need.remedy {
+            line(text, "", remedy);
+        }
+    }
 }
 
 fn bounds(limit: Limit, show: impl Fn(u64) -> String) -> String {

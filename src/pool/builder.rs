@@ -155,7 +155,7 @@ impl PoolBuilder {
     }
 
     /// Where everything will lie, and by which routes it may come there.
-    fn layout(&self) -> Result<(PoolLayout, RouteSet)> {
+    pub(super) fn layout(&self) -> Result<(PoolLayout, RouteSet)> {
         let invalid = |why| {
             Error::new(format!("cannot build a pool of {} rings", self.rings), Cause::Invalid(why))
         };

@@ -3,7 +3,9 @@
 mod builder;
 mod claim;
 mod inner;
+mod need;
 mod owners;
+mod plan;
 mod raw;
 mod release;
 mod slots;
@@ -17,6 +19,8 @@ use crate::error::Result;
 use crate::ring::{Held, Home, Ring};
 
 pub use builder::{Fallback, Make, PoolBuilder};
+pub use need::{Need, Resource, Verdict};
+pub use plan::Plan;
 pub use raw::RawRing;
 pub use stats::{FallbackStats, Stats};
 

@@ -11,13 +11,13 @@ mod share;
 mod timing;
 mod worker;
 
-use uring_pool::{Limits, RingConfig, RingPool};
+use uring_pool::{RingConfig, RingPool, Route};
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
 use crate::fork::OneThread;
 use crate::output;
-use crate::preflight::{self, Plan};
+use crate::preflight;
 use crate::progress::Progress;
 
 use checksum::Sum;
@@ -36,8 +36,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     }
     let config = RingConfig::new(args.entries)?;
     let input = Input::open(args.file.as_deref())?;
-    let bytes_per_ring = RingPool::builder(config).bytes_per_ring()? as u64;
-    preflight::prepare(Plan { rings: rings as u64, bytes_per_ring }, &Limits::read())?;
+    // The half of the comparison that needs more: two mappings a ring.
+    let separate = RingPool::builder(config).rings(rings).routes(&[Route::Separate]);
+    preflight::prepare(&separate.plan()?)?;
 
     // Three times: the plain read, which also brings the file into the cache, and each mode's.
     let mut progress = Progress::new(input.bytes.saturating_mul(3));

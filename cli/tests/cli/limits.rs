@@ -5,7 +5,7 @@ use std::process::Command;
 
 use nix::unistd::geteuid;
 
-use crate::run::{Run, copy_in, folder, json, limited, probed, run};
+use crate::run::{Run, copy_in, folder, json, limited, probed, run, uring_pool};
 
 /// A user of its own, so that nothing else counts against its locked memory.
 const SOMEBODY: u32 = 61_834;
@@ -84,4 +84,41 @@ fn a_probe_that_fails_still_answers_in_json_and_says_why() {
     assert!(caps["reason"].as_str().unwrap().contains("RLIMIT_MEMLOCK"));
     assert_eq!((&answer["features"], &answer["operations"]), (&json("[]"), &json("[]")));
     assert_eq!(answer["limits"]["locked_memory"]["soft"], 0);
+}
+
+#[test]
+fn a_plan_that_fits_is_told_with_every_resource_and_exit_code_0() {
+    let answer = json(uring_pool(["probe", "--rings", "3", "--json"]).silent_success());
+    let plan = &answer["plan"];
+    assert_eq!((&plan["rings"], &plan["can_fit"]), (&3.into(), &true.into()));
+    assert!(plan["bytes"].as_u64().unwrap() >= 3 * plan["bytes_per_ring"].as_u64().unwrap());
+    let named: Vec<_> = plan["needs"].as_array().unwrap().iter().map(|n| &n["resource"]).collect();
+    assert_eq!(named, ["open_files", "locked_memory", "maps", "address_space", "memory"]);
+    let run = uring_pool(["probe", "--rings", "3"]);
+    let text = run.silent_success();
+    for need in plan["needs"].as_array().unwrap() {
+        assert!(text.contains(need["reason"].as_str().unwrap().split(',').next().unwrap()));
+    }
+    assert!(probed()["plan"].is_null(), "only where it is asked for");
+}
+
+#[test]
+fn a_plan_that_cannot_fit_is_told_whole_and_exits_with_1() {
+    let run = limited("ulimit -n 100", &["probe", "--rings", "500", "--json"]);
+    let words = ["500 rings", "RLIMIT_NOFILE", "100", "ulimit -Hn ", "--rings "];
+    run.one_line(1, &words);
+    let plan = &json(&run.stdout)["plan"];
+    assert_eq!(plan["can_fit"], false);
+    assert_eq!(plan["needs"][0]["verdict"], "too_low");
+    assert!(plan["needs"][0]["remedy"].as_str().unwrap().contains("ulimit -Hn "));
+    let run = limited("ulimit -n 100", &["probe", "--rings", "500"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("do not fit") && run.stdout.contains("ulimit -Hn "), "{run:?}");
+}
+
+#[test]
+fn a_plan_that_fits_once_a_soft_limit_is_raised_is_no_failure() {
+    let run = limited("ulimit -Sn 50", &["probe", "--rings", "100"]);
+    let text = run.silent_success();
+    assert!(text.contains("raise the soft limit with `ulimit -Sn 1"), "{text}");
 }
