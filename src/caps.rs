@@ -8,7 +8,7 @@ use crate::layout::RingLayout;
 use crate::operations::Features;
 use crate::region::{Memory, Region};
 use crate::ring::Ring;
-use crate::setup::{self, Learned, Refusal, Route, RouteSet, SlotMemory};
+use crate::setup::{self, Among, Learned, Refusal, Route, RouteSet, SlotMemory};
 use crate::version::{Version, kernel_release};
 
 /// What was found out about rings of one configuration: which [`Route`] they take here, and why
@@ -48,9 +48,8 @@ impl PgAioUringCaps {
     /// Tries the routes, best first, with rings of this configuration in memory of the pool's
     /// kind; has the ring that comes up answer a NOP; and undoes all of it.
     ///
-    /// Each call tries anew: keep the value if you need it again. Where locked memory is short,
-    /// mind that a closed ring's is given back late: build the pool first, and ask its
-    /// [`stats`](crate::RingPool::stats).
+    /// Each call tries anew: keep the value if you need it again. Where locked memory is short, it
+    /// waits up to three seconds for what closed rings have not given back yet.
     ///
     /// # Errors
     /// If no ring could be made at all. [`Cause::is_unsupported`] then tells "not supported here"
@@ -74,8 +73,10 @@ impl PgAioUringCaps {
             #[allow(unsafe_code)]
             // SAFETY: the region is nobody else's and outlives the ring, which is dropped in
             // `try_out`; a ring from a round before lay in pages since replaced.
-            let ring =
-                unsafe { setup::open(config, &layout, routes, &Learned::default(), Some(memory)) }?;
+            let ring = unsafe {
+                let learned = Learned::default();
+                setup::open(config, &layout, routes, &learned, Some(memory), Among::ALONE)
+            }?;
             let route = ring.route();
             refusals.extend_from_slice(ring.refusals());
             let features = Features::from_bits_retain(ring.features());
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn not_supported_and_could_not_tell_read_differently() {
-        let limit = Cause::LockedMemory { limit: 0, needed: 8192 };
+        let limit = Cause::LockedMemory { limit: 0, needed: 8192, rings: 1, open: 0 };
         let text = why_separate(&[refused(Route::Direct, limit)]);
         assert!(text.starts_with("could not tell: "), "{text}");
         let text = why_separate(&[refused(Route::Direct, Cause::NoMmapUnsupported)]);

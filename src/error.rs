@@ -50,15 +50,18 @@ pub enum Cause {
 
     /// `ENOMEM`, and this process's locked memory is limited. Linux 5.11 and older, and 6.14 and
     /// newer, charge ring memory to the user's locked memory.
-    #[error(
-        "not enough locked memory: this user may lock {limit} bytes in all (RLIMIT_MEMLOCK), \
-         and a ring takes {needed}"
-    )]
+    #[error("{}", not_enough_locked_memory(*.limit, *.needed, *.rings, *.open))]
     LockedMemory {
-        /// The soft limit in force, in bytes. It is counted per user, over all processes.
+        /// The soft limit in force, in bytes. It is counted per user, over all processes; how much
+        /// of it is in use the kernel tells nobody.
         limit: u64,
         /// Bytes that one ring needs.
         needed: u64,
+        /// How many rings must fit: all of a pool that makes them up front; else those that are
+        /// open, and one more.
+        rings: u64,
+        /// How many of them are open in this process.
+        open: u64,
     },
 
     /// `ENOMEM`, and the process has as many mappings as it may have.
@@ -106,7 +109,8 @@ pub enum Cause {
     #[error("this kernel refuses the configuration (entries or set-up flags)")]
     ConfigRefused,
 
-    /// `EFAULT` to areas of one page: the memory is of a kind that cannot be pinned for long.
+    /// `EFAULT`, but for areas that had to be contiguous: the memory is of a kind that cannot be
+    /// pinned for long.
     #[error("the kernel cannot use this kind of memory for rings")]
     MemoryUnusable,
 
@@ -251,6 +255,10 @@ impl Cause {
                 "use rings of at most 64 entries on 4 KiB pages, or Linux 6.10 or newer"
             }
             Cause::ConfigRefused => "leave out set-up flags newer than the kernel",
+            Cause::MemoryUnusable => {
+                "give it anonymous shared memory, a memfd, huge pages or /dev/shm, writable and \
+                 not a file's pages"
+            }
             Cause::NoSlotFree { .. } => "return a ring first, or make the pool with more slots",
             Cause::SubmissionFull { .. } => "submit the batch, then go on",
             Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
@@ -263,7 +271,6 @@ impl Cause {
             }
             Cause::Invalid(_)
             | Cause::LibraryRefused
-            | Cause::MemoryUnusable
             | Cause::Misplaced { .. }
             | Cause::Silent
             | Cause::SlotRetired
@@ -271,6 +278,22 @@ impl Cause {
             | Cause::System { .. } => return None,
         })
     }
+}
+
+fn not_enough_locked_memory(limit: u64, needed: u64, rings: u64, open: u64) -> String {
+    let all = rings.saturating_mul(needed);
+    let what = match rings {
+        1 => format!("a ring takes {needed}"),
+        _ => {
+            let have = open.saturating_mul(needed);
+            format!("{rings} rings take {all} ({needed} each; {open} are open here, with {have})")
+        }
+    };
+    let rest = if all <= limit { "; this user's other processes have the rest" } else { "" };
+    format!(
+        "not enough locked memory: this user may lock {limit} bytes in all (RLIMIT_MEMLOCK), and \
+         {what}{rest}"
+    )
 }
 
 /// Something that failed: what was tried, and the [`Cause`].
@@ -290,6 +313,12 @@ impl Error {
 
     pub(crate) fn with_errno(mut self, errno: Option<nix::errno::Errno>) -> Self {
         self.errno = errno;
+        self
+    }
+
+    /// The same with a cause that says more.
+    pub(crate) fn with_cause(mut self, cause: Cause) -> Self {
+        self.cause = cause;
         self
     }
 
@@ -388,7 +417,7 @@ mod tests {
         for cause in [
             Cause::OpenFiles { limit: 1 },
             Cause::SystemOpenFiles,
-            Cause::LockedMemory { limit: 1, needed: 2 },
+            Cause::LockedMemory { limit: 1, needed: 2, rings: 1, open: 0 },
             Cause::Maps { limit: 1, used: 1 },
             Cause::OutOfMemory,
             Cause::SwitchedOff { value: 2 },

@@ -105,7 +105,9 @@ impl PoolBuilder {
     ///
     /// # Errors
     /// [`Cause::Invalid`] for settings that contradict each other; else the cause why memory
-    /// could not be mapped or a ring not be made. Nothing is left behind then.
+    /// could not be mapped or a ring not be made. Nothing is left behind then. Where locked memory
+    /// is short, though all rings fit the limit, [`Make::UpFront`] waits, up to three seconds for
+    /// a ring, for what closed rings have not given back yet; what can never fit fails at once.
     pub fn build(self) -> Result<RingPool> {
         let (layout, routes) = self.layout()?;
         self.finish(layout, routes, Region::map(self.memory, layout.total)?)
@@ -147,7 +149,7 @@ impl PoolBuilder {
     }
 
     fn finish(&self, layout: PoolLayout, routes: RouteSet, region: Region) -> Result<RingPool> {
-        let inner = Arc::new(Inner::new(self.config, layout, routes, region)?);
+        let inner = Arc::new(Inner::new(self.config, layout, routes, self.make, region)?);
         if self.make == Make::UpFront {
             inner.make_all()?;
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
 
+use super::builder::Make;
 use super::owners::Owners;
 use super::slots::{Slots, State};
 use super::stats::{Counters, Stats};
@@ -11,13 +12,14 @@ use crate::error::Result;
 use crate::layout::PoolLayout;
 use crate::region::Region;
 use crate::ring::Home;
-use crate::setup::{self, Learned, OpenRing, Route, RouteSet, SlotMemory};
+use crate::setup::{self, Among, Learned, OpenRing, Route, RouteSet, SlotMemory};
 
 /// The pool itself.
 pub(super) struct Inner {
     pub(super) config: RingConfig,
     layout: PoolLayout,
     routes: RouteSet,
+    make: Make,
     learned: Learned,
     pub(super) counters: Counters,
     /// Where the search for a free slot begins.
@@ -33,6 +35,7 @@ impl Inner {
         config: RingConfig,
         layout: PoolLayout,
         routes: RouteSet,
+        make: Make,
         region: Region,
     ) -> Result<Self> {
         #[allow(unsafe_code)]
@@ -43,6 +46,7 @@ impl Inner {
             config,
             layout,
             routes,
+            make,
             learned: Learned::default(),
             counters: Counters::default(),
             next: AtomicUsize::new(0),
@@ -78,8 +82,19 @@ impl Inner {
                 self.routes,
                 &self.learned,
                 self.memory(slot),
+                self.among(),
             )
         }
+    }
+
+    /// With how many rings the next one is to be open.
+    fn among(&self) -> Among {
+        let open = self.counters.open_by_any();
+        let rings = match self.make {
+            Make::UpFront => self.slots.count(),
+            Make::OnClaim => open + 1,
+        };
+        Among { rings: rings as u64, open: open as u64 }
     }
 
     /// The slot's memory; `None` where the pool has none for rings.
@@ -107,13 +122,14 @@ impl Inner {
             claimed,
             idle,
             retired,
-            open: init_mem + direct + separate,
+            open: self.counters.open_by_any(),
             init_mem,
             direct,
             separate,
             abandoned: self.counters.abandoned_so_far(),
             bytes: self.region.len(),
             bytes_per_ring: self.memory(0).map_or(0, |memory| memory.len),
+            waited: self.counters.waited(),
             fallbacks: self.counters.fallbacks(),
         }
     }

@@ -56,6 +56,9 @@ impl RingPool {
     /// Claims a ring, whichever is free: one that is open if there is one, which costs no system
     /// call of io_uring's, else a new one.
     ///
+    /// Where locked memory is short for a new one, though what this process has open fits the
+    /// limit, it waits up to three seconds for what closed rings have not given back yet.
+    ///
     /// # Errors
     /// [`Cause::NoSlotFree`](crate::Cause::NoSlotFree), or the cause why a ring could not be made.
     pub fn claim<B: 'static>(&self) -> Result<Ring<B>> {

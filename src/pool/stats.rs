@@ -1,8 +1,9 @@
 //! What a pool tells of itself.
 
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
 
 use crate::setup::{OpenRing, Refusal, Route};
 
@@ -45,6 +46,9 @@ pub struct Stats {
     pub bytes: usize,
     /// Bytes of one slot; 0 where no ring may lie in the pool's memory.
     pub bytes_per_ring: usize,
+    /// How long this process waited, over all rings it made, for locked memory that closed rings
+    /// had not given back yet.
+    pub waited: Duration,
     /// Routes that were refused, best first.
     pub fallbacks: Vec<FallbackStats>,
 }
@@ -66,12 +70,15 @@ impl Stats {
 pub(super) struct Counters {
     open: [AtomicUsize; Route::ALL.len()],
     abandoned: AtomicUsize,
+    waited_ms: AtomicU64,
     refused: [(AtomicUsize, OnceLock<Refusal>); Route::ALL.len()],
 }
 
 impl Counters {
     pub(super) fn opened(&self, ring: &OpenRing) {
         self.open[ring.route() as usize].fetch_add(1, Relaxed);
+        // Pauses are whole milliseconds.
+        self.waited_ms.fetch_add(ring.waited().as_millis() as u64, Relaxed);
         for refusal in ring.refusals() {
             let (count, first) = &self.refused[refusal.route() as usize];
             count.fetch_add(1, Relaxed);
@@ -93,6 +100,14 @@ impl Counters {
 
     pub(super) fn open(&self, route: Route) -> usize {
         self.open[route as usize].load(Relaxed)
+    }
+
+    pub(super) fn open_by_any(&self) -> usize {
+        self.open.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        Duration::from_millis(self.waited_ms.load(Relaxed))
     }
 
     pub(super) fn fallbacks(&self) -> Vec<FallbackStats> {

@@ -17,6 +17,7 @@ mod queues;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -25,7 +26,7 @@ use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
 use crate::process::Process;
 use crate::region::page_size;
-use crate::setup::{self, Learned, OpenRing, Refusal, Route, RouteSet};
+use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
 
 pub use batch::{Batch, Full, Prepared, Returned, SubmitError};
 pub use buf::{Buf, BufMut};
@@ -66,7 +67,9 @@ impl<B: 'static> Ring<B> {
         let routes = RouteSet::only(&[Route::Separate]);
         #[allow(unsafe_code)]
         // SAFETY: no memory is given.
-        let ring = unsafe { setup::open(config, &layout, routes, &Learned::default(), None) }?;
+        let ring = unsafe {
+            setup::open(config, &layout, routes, &Learned::default(), None, Among::ALONE)
+        }?;
         Ok(Self::alone(ring, config))
     }
 
@@ -186,6 +189,13 @@ impl<B: 'static> Ring<B> {
     #[must_use]
     pub fn refusals(&self) -> &[Refusal] {
         self.held.ring.refusals()
+    }
+
+    /// How long making it waited for locked memory that closed rings had not given back yet; up to
+    /// three seconds.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.held.ring.waited()
     }
 
     /// Bytes from its slot's start to the end of what the kernel uses, as the kernel reported it;

@@ -9,6 +9,7 @@ mod direct;
 mod init_mem;
 mod library;
 mod open_ring;
+mod patience;
 mod placement;
 mod probe;
 mod route;
@@ -24,6 +25,7 @@ use crate::region::{Region, page_size};
 
 pub use library::loaded_version;
 pub(crate) use open_ring::OpenRing;
+pub(crate) use patience::Among;
 pub(crate) use probe::supported_operations;
 pub(crate) use route::{Learned, RouteSet};
 pub use route::{Refusal, Route};
@@ -85,12 +87,39 @@ impl From<Cause> for Failed {
 /// own. What refused is kept in the ring, and what this kernel or library can never do in
 /// `learned`, so that the next ring does not ask again.
 ///
+/// Where locked memory is short, though `among` says that all rings fit the limit, it waits for
+/// memory that closed rings have not given back yet.
+///
 /// After an error, and after a ring with mappings of its own, the memory is no longer zeroed.
 ///
 /// # Safety
 /// Nobody else uses `memory`, and its region stays mapped until the ring is dropped.
 #[allow(unsafe_code)]
 pub(crate) unsafe fn open(
+    config: &RingConfig,
+    layout: &RingLayout,
+    routes: RouteSet,
+    learned: &Learned,
+    memory: Option<SlotMemory<'_>>,
+    among: Among,
+) -> Result<OpenRing> {
+    let mut again = false;
+    let (ring, waited) = patience::patiently(among, || {
+        // What failed may have written to the pages.
+        if let (true, Some(memory)) = (again, memory) {
+            memory.renew()?;
+        }
+        again = true;
+        // SAFETY: forwarded to the caller; the memory is zeroed, at first by it, then by `renew`.
+        unsafe { open_now(config, layout, routes, learned, memory) }
+    })?;
+    Ok(ring.having_waited(waited))
+}
+
+/// # Safety
+/// As [`open`]; nobody waits here.
+#[allow(unsafe_code)]
+unsafe fn open_now(
     config: &RingConfig,
     layout: &RingLayout,
     routes: RouteSet,

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use liburing_sys as sys;
 
@@ -18,6 +19,7 @@ pub(crate) struct OpenRing {
     /// Bytes from the slot's start to the end of what the kernel uses; 0 if there is no slot.
     extent: usize,
     refusals: Box<[Refusal]>,
+    waited: Duration,
 }
 
 // SAFETY: the pointers in the struct lead to memory shared with the kernel, which is bound to no
@@ -31,12 +33,18 @@ impl OpenRing {
     /// `raw` is an open ring that nobody else will close, by `route`; if that is a combined one,
     /// its memory stays mapped while the ring lives.
     pub(super) unsafe fn new(raw: sys::io_uring, route: Route, extent: usize) -> Self {
-        Self { raw, route, extent, refusals: Box::new([]) }
+        Self { raw, route, extent, refusals: Box::new([]), waited: Duration::ZERO }
     }
 
     /// The same ring, with what was refused before it was made.
     pub(super) fn after(mut self, refusals: &[Refusal]) -> Self {
         self.refusals = refusals.into();
+        self
+    }
+
+    /// The same ring, for whose locked memory one had to wait so long.
+    pub(super) fn having_waited(mut self, waited: Duration) -> Self {
+        self.waited = waited;
         self
     }
 
@@ -50,6 +58,11 @@ impl OpenRing {
 
     pub(crate) fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// How long making it waited for locked memory.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// `IORING_FEAT_*` bits that the kernel reported.

@@ -184,7 +184,8 @@ mod tests {
     fn only_what_no_further_ring_can_change_is_learned() {
         let learned = Learned::default();
         learned.note(refused(Route::InitMem, Cause::NotContiguous));
-        learned.note(refused(Route::Direct, Cause::LockedMemory { limit: 1, needed: 2 }));
+        let short = Cause::LockedMemory { limit: 1, needed: 2, rings: 1, open: 0 };
+        learned.note(refused(Route::Direct, short));
         assert_eq!(Route::ALL.map(|route| learned.refusal(route)), [None; 3]);
         let lasting = refused(Route::Direct, Cause::NoMmapUnsupported);
         learned.note(lasting);

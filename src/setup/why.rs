@@ -18,17 +18,18 @@ pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause
         Errno::ENOMEM => no_memory(&Limits::read(), layout),
         Errno::EINVAL if !route.is_combined() => Cause::ConfigRefused,
         Errno::EINVAL if layout.single_pages() => Cause::NoMmapUnsupported,
-        Errno::EFAULT if route.is_combined() && layout.single_pages() => Cause::MemoryUnusable,
-        Errno::EINVAL | Errno::EFAULT if route.is_combined() => Cause::NotContiguous,
+        Errno::EINVAL => Cause::NotContiguous,
+        Errno::EFAULT if route.is_combined() && !layout.single_pages() => Cause::NotContiguous,
+        Errno::EFAULT => Cause::MemoryUnusable,
         other => Cause::System { errno: other as i32 },
     }
 }
 
 /// Whether the next route may do where this cause stopped one: not where the system allows no
-/// ring at all, by whatever route.
+/// ring at all, by whatever route. Locked memory is charged alike to all: a ring with mappings of
+/// its own would only come through by luck, when memory had been given back meanwhile.
 pub(super) fn another_route_may_do(cause: &Cause) -> bool {
-    let memory =
-        matches!(cause, Cause::OutOfMemory | Cause::LockedMemory { .. } | Cause::Maps { .. });
+    let memory = matches!(cause, Cause::OutOfMemory | Cause::Maps { .. });
     memory || (cause.is_unsupported() && *cause != Cause::NoIoUring)
 }
 
@@ -51,7 +52,10 @@ fn no_memory(limits: &Limits, layout: &RingLayout) -> Cause {
         }
     }
     match limits.ring_memory() {
-        Some(limit) => Cause::LockedMemory { limit: limit.soft, needed: layout.stride as u64 },
+        Some(limit) => {
+            let (limit, needed) = (limit.soft, layout.stride as u64);
+            Cause::LockedMemory { limit, needed, rings: 1, open: 0 }
+        }
         None => Cause::OutOfMemory,
     }
 }
@@ -75,6 +79,7 @@ mod tests {
         let fault = |route, entries| cause_of(Errno::EFAULT, route, &layout(entries));
         assert_eq!(fault(Route::Direct, 64), Cause::MemoryUnusable);
         assert_eq!(fault(Route::Direct, 128), Cause::NotContiguous);
+        assert_eq!(fault(Route::Separate, 128), Cause::MemoryUnusable);
     }
 
     #[test]
@@ -89,7 +94,7 @@ mod tests {
         limits.locked_memory = Some(Limit { soft: 1 << 23, hard: 1 << 23 });
         limits.ipc_lock = Some(false);
         limits.rings_charged = true;
-        let locked = Cause::LockedMemory { limit: 1 << 23, needed: 8192 };
+        let locked = Cause::LockedMemory { limit: 1 << 23, needed: 8192, rings: 1, open: 0 };
         assert_eq!(no_memory(&limits, &layout(64)), locked);
         // Where nobody is charged, the limit cannot be what was met.
         limits.rings_charged = false;
@@ -98,9 +103,31 @@ mod tests {
         assert_eq!(no_memory(&limits, &layout(64)), Cause::OutOfMemory);
     }
 
+    /// The sysctl holds for the whole system, so no test sets it here: the kernel's own `EPERM`
+    /// for it is provoked in a guest.
+    #[test]
+    fn eperm_is_put_down_to_the_sysctl_where_it_is_set_and_else_to_a_filter() {
+        let of = |value| {
+            let mut limits = Limits::read();
+            limits.io_uring_disabled = value;
+            forbidden(limits)
+        };
+        for value in [1, 2] {
+            let cause = of(Some(value));
+            assert_eq!(cause, Cause::SwitchedOff { value });
+            let remedy = cause.remedy().unwrap();
+            assert!(remedy.contains("sysctl kernel.io_uring_disabled=0"), "{remedy}");
+            // Only 1 leaves it to a group, so only there joining it is a way.
+            assert_eq!(remedy.contains("kernel.io_uring_group"), value == 1, "{remedy}");
+        }
+        // Before Linux 6.6 there is no such sysctl.
+        assert_eq!([Some(0), None].map(of), [Cause::Forbidden; 2]);
+    }
+
     #[test]
     fn what_stops_every_route_is_not_tried_again_by_the_next() {
-        for cause in [Cause::NoIoUring, Cause::OpenFiles { limit: 1 }, Cause::Forbidden] {
+        let short = Cause::LockedMemory { limit: 1, needed: 2, rings: 1, open: 0 };
+        for cause in [Cause::NoIoUring, Cause::OpenFiles { limit: 1 }, Cause::Forbidden, short] {
             assert!(!another_route_may_do(&cause), "{cause}");
         }
         assert!(another_route_may_do(&Cause::NoMmapUnsupported));

@@ -4,7 +4,6 @@ mod checksum;
 mod crew;
 mod input;
 mod maps;
-mod patience;
 mod report;
 mod rings;
 mod share;
@@ -23,7 +22,7 @@ use crate::progress::Progress;
 use checksum::Sum;
 use input::Input;
 use report::{ModeReport, Report, hex, micros};
-use rings::Mode;
+use rings::{Mode, Rings};
 
 /// Runs both modes, prints, and fails if what was read is not what the file holds.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
@@ -75,7 +74,8 @@ fn compare(
     progress: &mut Progress,
 ) -> Result<(ModeReport, Sum), Failure> {
     progress.stage(format!("{mode}: making rings"));
-    let (mut rings, cost) = patience::make(mode, config, args.rings)?;
+    let (mut rings, cost) =
+        Rings::make(mode, config, args.rings).map_err(|trouble| trouble.during(mode))?;
     progress.stage(format!("{mode}: reading"));
     let one_thread = &OneThread::check()
         .map_err(|error| Failure::Ran(format!("cannot fork safely: {error}")))?;
