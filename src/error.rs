@@ -73,6 +73,15 @@ pub enum Cause {
         used: u64,
     },
 
+    /// `ENOMEM`, and the process has as much address space as it may have.
+    #[error("no address space is left: this process has {used} of {limit} bytes (RLIMIT_AS)")]
+    AddressSpace {
+        /// The soft limit in force, in bytes.
+        limit: u64,
+        /// Bytes in use.
+        used: u64,
+    },
+
     /// `ENOMEM` that no limit explains.
     #[error("the kernel is out of memory for this")]
     OutOfMemory,
@@ -241,6 +250,10 @@ impl Cause {
             }
             Cause::Maps { .. } => {
                 "raise it with `sysctl vm.max_map_count=N` as root, or pool the rings (one mapping)"
+            }
+            Cause::AddressSpace { .. } => {
+                "raise it with `ulimit -v KIB`, LimitAS=BYTES in a systemd unit, or make fewer or \
+                 smaller rings"
             }
             Cause::OutOfMemory => "make fewer or smaller rings, or free memory",
             Cause::NoHugePages { .. } => {
@@ -419,6 +432,7 @@ mod tests {
             Cause::SystemOpenFiles,
             Cause::LockedMemory { limit: 1, needed: 2, rings: 1, open: 0 },
             Cause::Maps { limit: 1, used: 1 },
+            Cause::AddressSpace { limit: 1, used: 1 },
             Cause::OutOfMemory,
             Cause::SwitchedOff { value: 2 },
             Cause::Forbidden,

@@ -4,8 +4,10 @@
 
 use std::fs;
 
+use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
+use crate::error::{Cause, Error};
 use crate::version::kernel_release;
 
 /// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit; serialised, that is
@@ -91,6 +93,39 @@ impl Limits {
         let bound = self.rings_charged && self.ipc_lock == Some(false);
         self.locked_memory.filter(|limit| bound && limit.soft != Limit::UNLIMITED)
     }
+
+    /// What an errno means that any system call may end with that wants a descriptor, or memory
+    /// for a mapping of `bytes`: which limit is in the way.
+    pub(crate) fn cause_of(&self, errno: Errno, bytes: u64) -> Cause {
+        match errno {
+            Errno::EMFILE => {
+                Cause::OpenFiles { limit: self.open_files.map_or(0, |limit| limit.soft) }
+            }
+            Errno::ENFILE => Cause::SystemOpenFiles,
+            Errno::ENOMEM => self.no_memory(bytes),
+            other => Cause::System { errno: other as i32 },
+        }
+    }
+
+    fn no_memory(&self, bytes: u64) -> Cause {
+        if let (Some(limit), Some(used)) = (self.max_map_count, self.maps_used) {
+            // A ring by itself takes two.
+            if used + 2 > limit {
+                return Cause::Maps { limit, used };
+            }
+        }
+        match (self.address_space, self.address_space_used) {
+            (Some(limit), Some(used)) if used.saturating_add(bytes) > limit.soft => {
+                Cause::AddressSpace { limit: limit.soft, used }
+            }
+            _ => Cause::OutOfMemory,
+        }
+    }
+}
+
+/// The error of a system call that wanted a descriptor, or memory for a mapping of `bytes`.
+pub(crate) fn refused(what: impl Into<String>, errno: Errno, bytes: usize) -> Error {
+    Error::new(what, Limits::read().cause_of(errno, bytes as u64)).with_errno(Some(errno))
 }
 
 /// Whether a kernel of this release charges ring memory to the user's locked memory: 5.11 and

@@ -17,6 +17,7 @@ use nix::sys::mman::{
 use nix::unistd::ftruncate;
 
 use crate::error::{Cause, Error, Result};
+use crate::limits::refused;
 
 /// What kind of memory a pool's rings lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -203,8 +204,7 @@ fn no_memory(memory: Memory, len: usize, errno: Errno) -> Error {
         (Memory::HugePages, Errno::ENOMEM | Errno::ENOSYS | Errno::EINVAL) => {
             Cause::NoHugePages { bytes: len as u64 }
         }
-        (_, Errno::ENOMEM) => Cause::OutOfMemory,
-        (_, errno) => Cause::System { errno: errno as i32 },
+        (_, errno) => return refused(what, errno, len),
     };
     Error::new(what, cause).with_errno(Some(errno))
 }

@@ -24,6 +24,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::slots::HOLDERS;
 use crate::error::{Error, Result};
+use crate::limits::refused;
 use crate::process::Process;
 
 /// The locks of a pool's processes, and this one's number.
@@ -46,7 +47,7 @@ impl Owners {
             // A filter, or a rule about memfds that may be run (`vm.memfd_noexec`).
             Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => None,
             Err(errno) => {
-                return Err(Error::system("cannot make a file for the pool's locks", errno));
+                return Err(refused("cannot make a file for the pool's locks", errno, 0));
             }
         };
         Ok(Self {

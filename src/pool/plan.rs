@@ -9,7 +9,8 @@ use crate::error::{Cause, Result};
 use crate::layout::PoolLayout;
 use crate::limits::{Limit, Limits};
 
-/// Descriptors beyond rings and what is open, for the program and the libraries it is made of.
+/// Descriptors beyond rings and what is open, for the pool's own file of locks, the program, and
+/// the libraries it is made of.
 const SPARE_FILES: u64 = 8;
 
 /// Mappings beyond rings and what there is, for the allocator.

@@ -13,8 +13,7 @@ pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause
     match errno {
         Errno::ENOSYS => Cause::NoIoUring,
         Errno::EPERM | Errno::EACCES => forbidden(Limits::read()),
-        Errno::EMFILE => open_files(Limits::read()),
-        Errno::ENFILE => Cause::SystemOpenFiles,
+        Errno::EMFILE | Errno::ENFILE => Limits::read().cause_of(errno, 0),
         Errno::ENOMEM => no_memory(&Limits::read(), layout),
         Errno::EINVAL if !route.is_combined() => Cause::ConfigRefused,
         Errno::EINVAL if layout.single_pages() => Cause::NoMmapUnsupported,
@@ -29,7 +28,8 @@ pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause
 /// ring at all, by whatever route. Locked memory is charged alike to all: a ring with mappings of
 /// its own would only come through by luck, when memory had been given back meanwhile.
 pub(super) fn another_route_may_do(cause: &Cause) -> bool {
-    let memory = matches!(cause, Cause::OutOfMemory | Cause::Maps { .. });
+    let memory =
+        matches!(cause, Cause::OutOfMemory | Cause::Maps { .. } | Cause::AddressSpace { .. });
     memory || (cause.is_unsupported() && *cause != Cause::NoIoUring)
 }
 
@@ -40,23 +40,13 @@ fn forbidden(limits: Limits) -> Cause {
     }
 }
 
-fn open_files(limits: Limits) -> Cause {
-    Cause::OpenFiles { limit: limits.open_files.map_or(0, |limit| limit.soft) }
-}
-
 fn no_memory(limits: &Limits, layout: &RingLayout) -> Cause {
-    if let (Some(limit), Some(used)) = (limits.max_map_count, limits.maps_used) {
-        // A ring by itself takes two.
-        if used + 2 > limit {
-            return Cause::Maps { limit, used };
+    let needed = layout.stride as u64;
+    match (limits.cause_of(Errno::ENOMEM, needed), limits.ring_memory()) {
+        (Cause::OutOfMemory, Some(limit)) => {
+            Cause::LockedMemory { limit: limit.soft, needed, rings: 1, open: 0 }
         }
-    }
-    match limits.ring_memory() {
-        Some(limit) => {
-            let (limit, needed) = (limit.soft, layout.stride as u64);
-            Cause::LockedMemory { limit, needed, rings: 1, open: 0 }
-        }
-        None => Cause::OutOfMemory,
+        (cause, _) => cause,
     }
 }
 
@@ -91,6 +81,12 @@ mod tests {
         assert_eq!(no_memory(&limits, &layout(64)), maps);
 
         limits.maps_used = Some(20);
+        limits.address_space = Some(Limit { soft: 1 << 20, hard: 1 << 20 });
+        limits.address_space_used = Some((1 << 20) - 4096);
+        let space = Cause::AddressSpace { limit: 1 << 20, used: (1 << 20) - 4096 };
+        assert_eq!(no_memory(&limits, &layout(64)), space);
+
+        limits.address_space_used = Some(4096);
         limits.locked_memory = Some(Limit { soft: 1 << 23, hard: 1 << 23 });
         limits.ipc_lock = Some(false);
         limits.rings_charged = true;

@@ -1,6 +1,9 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub(crate) mod seccomp;
+pub(crate) mod somebody;
+
 use uring_pool::{Cause, PgAioUringCaps, RingConfig, RingPool, Route};
 
 pub(crate) fn config(entries: u32) -> RingConfig {
