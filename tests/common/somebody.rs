@@ -15,6 +15,8 @@ impl Somebody {
         setresgid(gid, gid, gid).unwrap();
         setresuid(uid, uid, uid).unwrap();
         setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes).unwrap();
+        // A test that fails does not wait for its children. A change of user undoes this.
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
     }
 
     /// Whether this process may become somebody else, said aloud if not.
