@@ -48,8 +48,8 @@ pub enum Cause {
     #[error("the whole system has no file descriptor left (fs.file-max)")]
     SystemOpenFiles,
 
-    /// `ENOMEM`, and this process's locked memory is limited. Linux 5.11 and older, and 6.14 and
-    /// newer, charge ring memory to the user's locked memory.
+    /// `ENOMEM`, and this process's locked memory is limited. Linux 6.14 to 7.1
+    /// charge ring memory to the user's locked memory.
     #[error("{}", not_enough_locked_memory(*.limit, *.needed, *.rings, *.open))]
     LockedMemory {
         /// The soft limit in force, in bytes. It is counted per user, over all processes; how much
@@ -255,7 +255,10 @@ impl Cause {
                 "raise it with `ulimit -v KIB`, LimitAS=BYTES in a systemd unit, or make fewer or \
                  smaller rings"
             }
-            Cause::OutOfMemory => "make fewer or smaller rings, or free memory",
+            Cause::OutOfMemory => {
+                "make fewer or smaller rings, or free memory; on Linux 5.11 and older, locked \
+                 memory (`ulimit -l`) may be what is short"
+            }
             Cause::NoHugePages { .. } => {
                 "set some aside with `sysctl vm.nr_hugepages=N` as root, or take another memory"
             }

@@ -27,6 +27,13 @@ pub(super) fn bytes_the_library_wants(config: &RingConfig) -> Option<usize> {
     }
 }
 
+/// The size that the library is told the memory has. It only holds its own reckoning against it,
+/// which in 2.9 asks for more than a ring takes on kernels before 6.6, and then answers ENOMEM for
+/// a kernel that it did not ask. SQEs it puts at the start and the rings at the page after them,
+/// where ours are at the latest, so it cannot leave the slot; and where the ring lies is checked.
+#[cfg(have_init_mem)]
+const ALL_THE_ROOM: usize = isize::MAX as usize;
+
 /// # Safety
 /// `memory` is zeroed, nobody else uses it, and its region stays mapped while the ring lives.
 #[cfg(have_init_mem)]
@@ -42,15 +49,16 @@ pub(super) unsafe fn attempt(
     let base = memory.base();
     let mut raw = sys::io_uring::default();
     let mut params = params(config);
-    // SAFETY: `base` begins `memory.len` zeroed bytes that are ours alone (the caller's promise),
-    // page-aligned since slots are whole pages; the other pointers are to locals.
+    // SAFETY: `base` begins a slot of zeroed bytes that is ours alone (the caller's promise),
+    // page-aligned since slots are whole pages, and long enough for what the kernel puts there
+    // (`RingLayout`), whatever the library is told; the other pointers are to locals.
     let returned = unsafe {
         sys::io_uring_queue_init_mem(
             config.entries(),
             &mut raw,
             &mut params,
             base.as_ptr().cast(),
-            memory.len,
+            ALL_THE_ROOM,
         )
     };
     // What it returns, the bytes used, is too small in 2.5 to 2.14 for some sizes; the kernel's
