@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The test-suite and the demo on other distributions, all on the running kernel. Read by `x`.
+# The test-suite and the demo on other distributions, on the running kernel and on theirs. Read by `x`.
 #
 # A cell is a debootstrap root with the distribution's own compiler, libclang, liburing and cargo; where
 # its cargo is too old, this machine's toolchain is mounted in. The cache folder keeps
@@ -7,11 +7,14 @@
 #   target/NAME   cargo's target folder in there
 #   out/NAME      log, probe.json, demo.json
 #   vendor        the crates that Cargo.lock names: cells use no network
+# and what kernels.sh says.
 
 all_cells="bookworm trixie sid"
 rings=1000
 # shellcheck source=x.d/verdict.sh
 . x.d/verdict.sh
+# shellcheck source=x.d/kernels.sh
+. x.d/kernels.sh
 
 cache=${URING_POOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/uring-pool}
 case $cache in
@@ -28,14 +31,16 @@ needs_our_toolchain() { # NAME
     [ "$1" = bookworm ]
 }
 
-matrix() { # [--write] [--fresh] [NAME…]
+matrix() { # [--write] [--fresh] [--no-kernels] [NAME…]
     write=
     fresh=
+    kernels=yes
     names=
     for argument; do
         case $argument in
         --write) write=yes ;;
         --fresh) fresh=yes ;;
+        --no-kernels) kernels= ;;
         -*) bad_usage "\`matrix\` does not know $argument" ;;
         *)
             expectation "$argument" >/dev/null || bad_usage "no such cell: $argument ($all_cells)"
@@ -44,35 +49,65 @@ matrix() { # [--write] [--fresh] [NAME…]
         esac
     done
     names=${names:-$all_cells}
-    kernel=$(uname -r)
-    at_least "${kernel%%-*}" 6.10 ||
-        die "the matrix expects what Linux 6.10 and newer do; this is $kernel"
-    set_up "certificates cargo debootstrap keyring"
-    mkdir -p -- "$cache/roots" "$cache/target" "$cache/out"
+    running=$(uname -r)
+    running=${running%%-*}
+    at_least "$running" 6.10 ||
+        die "the matrix expects what Linux 6.10 and newer do; this is $running"
+    [ -z "$kernels" ] || [ "$(uname -m)" = x86_64 ] ||
+        die "the other kernels are x86-64's, and this machine is not: --no-kernels leaves them out"
+    set_up "certificates cargo debootstrap keyring${kernels:+ qemu cpio}"
+    mkdir -p -- "$cache/roots" "$cache/target" "$cache/out" "$cache/kernels" "$cache/guest"
     vendor_crates
     enter_namespace "$@"
 
     failed=
     : >"$cache/out/rows"
+    [ -z "$fresh" ] || rm -rf -- "$cache/kernels"/*
     for name in $names; do
-        out=$cache/out/$name
-        root=$cache/roots/$name
-        rm -rf -- "$out"
-        mkdir -p -- "$out"
-        faults=
-        begun=$(date +%s)
-        ! make_root || ! run_cell || judge
-        if [ -z "$faults" ]; then
-            say "$name: ok, $(($(date +%s) - begun)) s"
-        else
-            failed="$failed $name"
-            show_failure
-        fi
-        row >>"$cache/out/rows"
+        userland
     done
     table <"$cache/out/rows" | tee "$cache/out/table"
     [ -z "$write" ] || write_page
-    [ -z "$failed" ] || die "failed:$failed"
+    [ -z "$failed" ] || die "failed: ${failed#, }"
+}
+
+# The cells of $name. Other kernels run what its first cell has built.
+userland() {
+    out=$cache/out/$name
+    root=$cache/roots/$name
+    kernel=$running
+    rm -rf -- "$out"
+    mkdir -p -- "$out"
+    faults=
+    begun=$(date +%s)
+    ! make_root || ! run_cell || judge combined
+    finish "$name" "$begun"
+    [ -z "$faults" ] && [ -n "$kernels" ] || return 0
+
+    begun=$(date +%s)
+    run_kernels || {
+        finish "$name on other kernels" "$begun"
+        return 0
+    }
+    say "$name: other kernels took $(($(date +%s) - begun)) s"
+    for suite in $all_kernels; do
+        out=$cache/out/$name/linux-$suite
+        kernel=$(cat "$cache/kernels/$suite/version")
+        kernel=${kernel%%-*}
+        faults=
+        judge_kernel
+        finish "$name on Linux $kernel"
+    done
+}
+
+finish() { # CELL [BEGUN]
+    if [ -z "$faults" ]; then
+        say "$1: ok${2:+, $(($(date +%s) - $2)) s}"
+    else
+        failed="$failed, $1"
+        show_failure "$1"
+    fi
+    row >>"$cache/out/rows"
 }
 
 # --- Before the cells
@@ -171,9 +206,10 @@ run_cell() {
 }
 
 mount_all() {
-    mkdir -p -- "$cache/target/$name" "$root/opt/rust"
+    mkdir -p -- "$cache/target/$name" "$cache/guest/$name" "$root/opt/rust"
     mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
         bind "$cache/target/$name" /target && bind "$out" /out &&
+        bind "$cache/kernels" /kernels && bind "$cache/guest/$name" /guest &&
         bind_read_only "$top" /src && bind_read_only "$cache/vendor" /vendor || return
     needs_our_toolchain "$name" || return 0
     sysroot=$(rustc --print sysroot)

@@ -53,6 +53,8 @@ in_words() {
     clippy) echo "clippy" ;;
     debootstrap) echo "debootstrap (makes the roots of the distributions)" ;;
     keyring) echo "the keys of the Debian archive" ;;
+    qemu) echo "QEMU for x86-64 (runs other kernels)" ;;
+    cpio) echo "cpio (packs what they run)" ;;
     esac
 }
 
@@ -166,6 +168,14 @@ have_keyring() {
     any_file /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp
 }
 
+have_qemu() {
+    command -v qemu-system-x86_64 >/dev/null 2>&1
+}
+
+have_cpio() {
+    command -v cpio >/dev/null 2>&1
+}
+
 at_least() { # MAJOR.MINOR[.…] MAJOR.MINOR
     [ -n "$1" ] || return 1
     major=${1%%.*} minor=${1#*.}
@@ -235,6 +245,12 @@ packages_for() { # NEED
     *:clippy) echo clippy ;;
     *:debootstrap) echo debootstrap ;;
     *:keyring) echo debian-archive-keyring ;;
+    apt-get:qemu) echo qemu-system-x86 ;;
+    dnf:qemu) echo qemu-system-x86-core ;;
+    apk:qemu) echo qemu-system-x86_64 ;;
+    pacman:qemu) echo qemu-base ;;
+    zypper:qemu) echo qemu-x86 ;;
+    *:cpio) echo cpio ;;
     esac
 }
 
