@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod caps;
+mod cause;
 mod config;
 mod error;
 mod layout;

@@ -1,0 +1,304 @@
+//! Why something failed, in terms of the system, and what would help.
+
+/// Why something was refused.
+///
+/// "Not supported" and "could not tell" are different answers:
+/// [`is_unsupported`](Cause::is_unsupported) is true only where trying again on the same kernel
+/// and library with more rights or higher limits would not help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A value that no kernel would take; found before any system call.
+    #[error("{0}")]
+    Invalid(&'static str),
+
+    /// `ENOSYS`: this kernel has no io_uring.
+    #[error("this kernel has no io_uring")]
+    NoIoUring,
+
+    /// `EPERM` while the sysctl `kernel.io_uring_disabled` is not 0.
+    #[error("io_uring is switched off here (kernel.io_uring_disabled = {value})")]
+    SwitchedOff {
+        /// The sysctl's value: 1 leaves it to the privileged and to `kernel.io_uring_group`,
+        /// 2 forbids it to everybody.
+        value: u32,
+    },
+
+    /// `EPERM` or `EACCES` that no sysctl explains: a seccomp filter or a security module.
+    #[error("the system forbids io_uring to this process (a seccomp filter or security module)")]
+    Forbidden,
+
+    /// `EMFILE`: the process has no file descriptor left. A ring takes one.
+    #[error("no file descriptor is left: this process may have {limit} (RLIMIT_NOFILE)")]
+    OpenFiles {
+        /// The soft limit in force.
+        limit: u64,
+    },
+
+    /// `ENFILE`: the system has no file descriptor left.
+    #[error("the whole system has no file descriptor left (fs.file-max)")]
+    SystemOpenFiles,
+
+    /// `ENOMEM`, and this process's locked memory is limited. Linux 6.14 to 7.1
+    /// charge ring memory to the user's locked memory.
+    #[error("{}", not_enough_locked_memory(*.limit, *.needed, *.rings, *.open))]
+    LockedMemory {
+        /// The soft limit in force, in bytes. It is counted per user, over all processes; how much
+        /// of it is in use the kernel tells nobody.
+        limit: u64,
+        /// Bytes that one ring needs.
+        needed: u64,
+        /// How many rings must fit: all of a pool that makes them up front; else those that are
+        /// open, and one more.
+        rings: u64,
+        /// How many of them are open in this process.
+        open: u64,
+    },
+
+    /// `ENOMEM`, and the process has as many mappings as it may have.
+    #[error("too many memory mappings: this process has {used} of {limit} (vm.max_map_count)")]
+    Maps {
+        /// The sysctl `vm.max_map_count`.
+        limit: u64,
+        /// Mappings in use.
+        used: u64,
+    },
+
+    /// `ENOMEM`, and the process has as much address space as it may have.
+    #[error("no address space is left: this process has {used} of {limit} bytes (RLIMIT_AS)")]
+    AddressSpace {
+        /// The soft limit in force, in bytes.
+        limit: u64,
+        /// Bytes in use.
+        used: u64,
+    },
+
+    /// `ENOMEM` that no limit explains.
+    #[error("the kernel is out of memory for this")]
+    OutOfMemory,
+
+    /// No huge pages, or not enough, are set aside.
+    #[error("{bytes} bytes of huge pages are not to be had")]
+    NoHugePages {
+        /// Bytes asked for, whole huge pages.
+        bytes: u64,
+    },
+
+    /// The liburing that this program was built with has no `io_uring_queue_init_mem`.
+    #[error("built with a liburing that has no io_uring_queue_init_mem (2.5 and newer have it)")]
+    LibraryLacksInitMem,
+
+    /// `EINVAL` to a set-up whose areas are one page each: this kernel does not know
+    /// `IORING_SETUP_NO_MMAP`.
+    #[error("this kernel does not put rings into memory it is given (Linux 6.5 and newer do)")]
+    NoMmapUnsupported,
+
+    /// `EINVAL` or `EFAULT` to areas of more than one page: before Linux 6.10 they had to be
+    /// physically contiguous, and on 6.5 could not be larger at all.
+    #[error(
+        "the kernel wants this ring's memory physically contiguous (Linux 6.10 and newer do not)"
+    )]
+    NotContiguous,
+
+    /// `io_uring_queue_init_mem` refused what the kernel then took when asked directly (liburing
+    /// 2.7 and 2.8 with some sizes on Linux 6.5).
+    #[error("this liburing's io_uring_queue_init_mem refuses a ring that the kernel itself takes")]
+    LibraryRefused,
+
+    /// `EINVAL` to an ordinary set-up: this kernel does not know one of the configuration's flags.
+    #[error("this kernel refuses the configuration (entries or set-up flags)")]
+    ConfigRefused,
+
+    /// `EFAULT`, but for areas that had to be contiguous: the memory is of a kind that cannot be
+    /// pinned for long.
+    #[error("the kernel cannot use this kind of memory for rings")]
+    MemoryUnusable,
+
+    /// The ring as it was set up does not lie inside its slot, or its two areas overlap.
+    /// It was undone and never used.
+    #[error("the ring took {extent} bytes where {room} were meant for it; it was undone")]
+    Misplaced {
+        /// Bytes from the slot's start to the end of what the kernel uses.
+        extent: u64,
+        /// Bytes that the slot has.
+        room: u64,
+    },
+
+    /// The ring was set up, but a NOP did not come back as it should.
+    #[error("the ring was set up, but a NOP did not come back")]
+    Silent,
+
+    /// The submission queue holds as many requests as it can; submit them first.
+    #[error("the submission queue is full ({entries} entries)")]
+    SubmissionFull {
+        /// SQEs that the ring has.
+        entries: u32,
+    },
+
+    /// As many requests are under way as the completion queue can hold; reap some first.
+    #[error("{limit} requests are under way, as many as the completion queue holds")]
+    TooManyInFlight {
+        /// CQEs that the ring has.
+        limit: u32,
+    },
+
+    /// `EEXIST`: the ring has a single issuer, and this is another thread or process.
+    #[error("the ring has a single issuer, and this is not it")]
+    NotTheIssuer,
+
+    /// The ring is a copy that a fork made; its owner is the process that claimed it.
+    #[error("the ring belongs to the process that claimed it, before the fork")]
+    Inherited,
+
+    /// The liburing that this was built with, before 2.2, does not know SQEs of 128 or CQEs of 32
+    /// bytes, and maps too little for them.
+    #[error(
+        "this liburing maps too little for SQEs of 128 or CQEs of 32 bytes (2.2 and newer do not)"
+    )]
+    LibraryMapsTooLittle,
+
+    /// The slot is in use.
+    #[error("the slot is in use by process {holder}")]
+    SlotTaken {
+        /// Process id of the holder, as that process sees itself.
+        holder: u32,
+    },
+
+    /// The slot's ring was made in another process after it parted from this one, which therefore
+    /// has no descriptor for it.
+    #[error("the slot's ring belongs to another process, which made it after the fork")]
+    MadeElsewhere,
+
+    /// The slot is out of service: a kernel may still write to its pages, and they could not be
+    /// replaced.
+    #[error("the slot is retired: its pages could not be replaced")]
+    SlotRetired,
+
+    /// Every slot is in use, out of service, or holds another process's ring.
+    #[error("no slot is free among {slots}")]
+    NoSlotFree {
+        /// How many slots the pool has.
+        slots: usize,
+    },
+
+    /// There is no such slot.
+    #[error("there is no such slot: the pool has {slots}")]
+    NoSuchSlot {
+        /// How many slots the pool has.
+        slots: usize,
+    },
+
+    /// An error number with no more specific meaning here.
+    #[error("{}", nix::errno::Errno::from_raw(*.errno).desc())]
+    System {
+        /// The number, as in `errno`.
+        errno: i32,
+    },
+}
+
+impl Cause {
+    /// Whether this kernel and library cannot do it at all. False where a limit, a permission or
+    /// the state of the moment stood in the way: then nothing is known about what is supported.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self,
+            Cause::NoIoUring
+                | Cause::LibraryLacksInitMem
+                | Cause::NoMmapUnsupported
+                | Cause::NotContiguous
+                | Cause::LibraryRefused
+                | Cause::LibraryMapsTooLittle
+                | Cause::ConfigRefused
+                | Cause::MemoryUnusable
+                | Cause::Misplaced { .. }
+                | Cause::Silent
+        )
+    }
+
+    /// What would help, as an imperative sentence without a full stop; `None` where nothing
+    /// general can be said.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            Cause::NoIoUring => "use Linux 5.10 or newer, built with CONFIG_IO_URING",
+            Cause::SwitchedOff { value: 1 } => {
+                "run `sysctl kernel.io_uring_disabled=0` as root, or join the group that \
+                 kernel.io_uring_group names"
+            }
+            Cause::SwitchedOff { .. } => "run `sysctl kernel.io_uring_disabled=0` as root",
+            Cause::Forbidden => {
+                "allow io_uring_setup, io_uring_enter and io_uring_register in the container's \
+                 seccomp profile"
+            }
+            Cause::OpenFiles { .. } => {
+                "raise it with `ulimit -n N`, LimitNOFILE=N in a systemd unit, or make fewer rings"
+            }
+            Cause::SystemOpenFiles => "raise it with `sysctl fs.file-max=N` as root",
+            Cause::LockedMemory { .. } => {
+                "raise it with `ulimit -l KIB`, LimitMEMLOCK=BYTES in a systemd unit, grant \
+                 CAP_IPC_LOCK, or make fewer or smaller rings"
+            }
+            Cause::Maps { .. } => {
+                "raise it with `sysctl vm.max_map_count=N` as root, or pool the rings (one mapping)"
+            }
+            Cause::AddressSpace { .. } => {
+                "raise it with `ulimit -v KIB`, LimitAS=BYTES in a systemd unit, or make fewer or \
+                 smaller rings"
+            }
+            Cause::OutOfMemory => {
+                "make fewer or smaller rings, or free memory; on Linux 5.11 and older, locked \
+                 memory (`ulimit -l`) may be what is short"
+            }
+            Cause::NoHugePages { .. } => {
+                "set some aside with `sysctl vm.nr_hugepages=N` as root, or take another memory"
+            }
+            Cause::LibraryLacksInitMem => {
+                "nothing is lost on Linux 6.5 and newer, where the route `direct` does the same; \
+                 otherwise build with liburing 2.5 or newer"
+            }
+            Cause::NoMmapUnsupported => "use Linux 6.5 or newer for combined mappings",
+            Cause::NotContiguous => {
+                "use rings of at most 64 entries on 4 KiB pages, or Linux 6.10 or newer"
+            }
+            Cause::ConfigRefused => "leave out set-up flags newer than the kernel",
+            Cause::MemoryUnusable => {
+                "give it anonymous shared memory, a memfd, huge pages or /dev/shm, writable and \
+                 not a file's pages"
+            }
+            Cause::NoSlotFree { .. } => "return a ring first, or make the pool with more slots",
+            Cause::SubmissionFull { .. } => "submit the batch, then go on",
+            Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
+            Cause::NotTheIssuer => "submit from the thread that claimed the ring",
+            Cause::Inherited => "claim a ring in this process",
+            Cause::LibraryMapsTooLittle => "build with liburing 2.2 or newer",
+            Cause::SlotTaken { .. } => "claim another slot, or wait until it is returned",
+            Cause::MadeElsewhere => {
+                "claim another slot, or make all rings up front, before the fork"
+            }
+            Cause::Invalid(_)
+            | Cause::LibraryRefused
+            | Cause::Misplaced { .. }
+            | Cause::Silent
+            | Cause::SlotRetired
+            | Cause::NoSuchSlot { .. }
+            | Cause::System { .. } => return None,
+        })
+    }
+}
+
+fn not_enough_locked_memory(limit: u64, needed: u64, rings: u64, open: u64) -> String {
+    let all = rings.saturating_mul(needed);
+    let what = match rings {
+        1 => format!("a ring takes {needed}"),
+        _ => {
+            let have = open.saturating_mul(needed);
+            format!("{rings} rings take {all} ({needed} each; {open} are open here, with {have})")
+        }
+    };
+    let rest = if all <= limit { "; this user's other processes have the rest" } else { "" };
+    format!(
+        "not enough locked memory: this user may lock {limit} bytes in all (RLIMIT_MEMLOCK), and \
+         {what}{rest}"
+    )
+}
