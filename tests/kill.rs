@@ -21,25 +21,45 @@ fn kills() -> usize {
     std::env::var("URING_POOL_KILLS").map_or(80, |n| n.parse().expect("a number of kills"))
 }
 
-/// Who is inside which slot, in memory that all processes share.
+/// Who is inside which slot, and who was sent to death, in memory that all processes share.
 struct Marks(std::ptr::NonNull<AtomicU32>);
+
+const DOOMED: usize = 60_000;
 
 impl Marks {
     fn new() -> Self {
         use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
         let flags = MapFlags::MAP_SHARED;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let len = std::num::NonZeroUsize::new(4096).unwrap();
+        let len = std::num::NonZeroUsize::new(4 * (SLOTS + 1 + DOOMED)).unwrap();
         // SAFETY: a new mapping touches nothing that exists.
         Self(unsafe { mmap_anonymous(None, len, protection, flags) }.unwrap().cast())
     }
 
-    fn of(&self, slot: usize) -> &AtomicU32 {
-        assert!(slot < SLOTS);
-        // SAFETY: a page has room for all, and is never unmapped.
-        let at = unsafe { self.0.add(slot) };
+    fn word(&self, index: usize) -> &AtomicU32 {
+        assert!(index < SLOTS + 1 + DOOMED);
+        // SAFETY: the mapping has room for all, and is never unmapped.
+        let at = unsafe { self.0.add(index) };
         // SAFETY: aligned, zeroed when mapped, only accessed atomically.
         unsafe { at.as_ref() }
+    }
+
+    /// Who is inside this slot.
+    fn of(&self, slot: usize) -> &AtomicU32 {
+        assert!(slot < SLOTS);
+        self.word(slot)
+    }
+
+    /// Noted before the process is killed, so before it can lose what it holds.
+    fn doom(&self, id: u32) {
+        let n = self.word(SLOTS).load(SeqCst);
+        self.word(SLOTS + 1 + n as usize).store(id, SeqCst);
+        self.word(SLOTS).store(n + 1, SeqCst);
+    }
+
+    fn is_doomed(&self, id: u32) -> bool {
+        let n = self.word(SLOTS).load(SeqCst) as usize;
+        (0..n).any(|i| self.word(SLOTS + 1 + i).load(SeqCst) == id)
     }
 }
 
@@ -57,8 +77,8 @@ fn work(pool: &RingPool, marks: &Marks, silent: &OwnedFd) {
         let mark = marks.of(ring.slot().unwrap());
         let before = mark.swap(me, SeqCst);
         // Whoever was inside and is so no more was killed there.
-        let dead = before == 0 || nix::sys::signal::kill(pid(before), None).is_err();
-        assert!(dead || zombie(before), "{me} and {before} hold the same slot");
+        let dead = before == 0 || marks.is_doomed(before);
+        assert!(dead, "{me} and {before} hold the same slot");
         let mut batch = ring.batch();
         batch.nop().tag(round).push().unwrap();
         batch.submit().unwrap();
@@ -73,17 +93,6 @@ fn work(pool: &RingPool, marks: &Marks, silent: &OwnedFd) {
         }
         mark.compare_exchange(me, 0, SeqCst, SeqCst).expect("nobody else came in");
     }
-}
-
-fn pid(id: u32) -> nix::unistd::Pid {
-    nix::unistd::Pid::from_raw(id as i32)
-}
-
-/// Killed, and not yet waited for: the test's parent does that late.
-fn zombie(id: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{id}/stat"))
-        .is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X'])))
-        || !std::path::Path::new(&format!("/proc/{id}")).exists()
 }
 
 fn soak(route: Route, make: Make) {
@@ -103,12 +112,14 @@ fn soak(route: Route, make: Make) {
         let unlucky = (random >> 40) as usize % PROCESSES;
         let child = std::mem::replace(&mut children[unlucky], start());
         assert!(child.lives(), "a process ended by itself: an assertion failed in it");
+        marks.doom(child.id());
         child.kill();
     }
     let open = descriptors();
     assert!(open <= before, "{open} descriptors, {before} before: by the route {route}");
     for child in children {
         assert!(child.lives(), "a process ended by itself: an assertion failed in it");
+        marks.doom(child.id());
         child.kill();
     }
     pool.recover().unwrap();
