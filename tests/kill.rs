@@ -110,14 +110,14 @@ fn soak(route: Route, make: Make) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(Duration::from_micros(500 + (random >> 33) % 4000));
         let unlucky = (random >> 40) as usize % PROCESSES;
-        let child = std::mem::replace(&mut children[unlucky], start());
+        let mut child = std::mem::replace(&mut children[unlucky], start());
         assert!(child.lives(), "a process ended by itself: an assertion failed in it");
         marks.doom(child.id());
         child.kill();
     }
     let open = descriptors();
     assert!(open <= before, "{open} descriptors, {before} before: by the route {route}");
-    for child in children {
+    for mut child in children {
         assert!(child.lives(), "a process ended by itself: an assertion failed in it");
         marks.doom(child.id());
         child.kill();

@@ -60,7 +60,7 @@ pub(crate) fn in_child(body: impl FnOnce()) -> Child {
     // SAFETY: the child runs what the test gives it, which allocates (glibc's allocator is made
     // fit for that at fork) and uses no lock that another test's thread may hold.
     match unsafe { fork() }.unwrap() {
-        ForkResult::Parent { child } => Child(child),
+        ForkResult::Parent { child } => Child(Some(child)),
         ForkResult::Child => {
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             // SAFETY: ends this process at once, without the parent's exit handlers.
@@ -69,27 +69,42 @@ pub(crate) fn in_child(body: impl FnOnce()) -> Child {
     }
 }
 
-/// A child to wait for, or to kill.
+/// A child to wait for, or to kill. Dropped, as when a test fails, it is killed: it might never end.
 #[must_use]
-pub(crate) struct Child(nix::unistd::Pid);
+pub(crate) struct Child(Option<nix::unistd::Pid>);
 
 impl Child {
     pub(crate) fn id(&self) -> u32 {
-        self.0.as_raw() as u32
+        self.0.expect("not waited for yet").as_raw() as u32
     }
 
-    pub(crate) fn succeeded(self) -> bool {
+    pub(crate) fn succeeded(mut self) -> bool {
         use nix::sys::wait::{WaitStatus, waitpid};
-        waitpid(self.0, None).unwrap() == WaitStatus::Exited(self.0, 0)
+        let id = self.0.take().expect("waited for once");
+        waitpid(id, None).unwrap() == WaitStatus::Exited(id, 0)
     }
 
-    pub(crate) fn lives(&self) -> bool {
+    /// Whether it runs still; not to be asked again if not.
+    pub(crate) fn lives(&mut self) -> bool {
         use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-        waitpid(self.0, Some(WaitPidFlag::WNOHANG)).unwrap() == WaitStatus::StillAlive
+        let Some(id) = self.0 else { return false };
+        let lives = waitpid(id, Some(WaitPidFlag::WNOHANG)).unwrap() == WaitStatus::StillAlive;
+        if !lives {
+            self.0 = None;
+        }
+        lives
     }
 
     pub(crate) fn kill(self) {
-        nix::sys::signal::kill(self.0, nix::sys::signal::Signal::SIGKILL).unwrap();
-        nix::sys::wait::waitpid(self.0, None).unwrap();
+        drop(self);
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Some(id) = self.0.take() {
+            nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).unwrap();
+            nix::sys::wait::waitpid(id, None).unwrap();
+        }
     }
 }
