@@ -180,7 +180,14 @@ fn has_ipc_lock() -> Option<bool> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-    Some(mask & (1 << CAP_IPC_LOCK) != 0)
+    Some(mask & (1 << CAP_IPC_LOCK) != 0 && in_initial_user_namespace())
+}
+
+/// Elsewhere, as in a rootless container, a process has capabilities that the limit on locked
+/// memory does not honour. Where it cannot be told, the capability is believed.
+fn in_initial_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map")
+        .map_or(true, |map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 #[cfg(test)]
