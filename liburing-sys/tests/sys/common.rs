@@ -3,8 +3,11 @@
 use std::env;
 use std::fmt::Display;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// The folders with the headers that were bound.
 pub(crate) fn include_dirs() -> Vec<PathBuf> {
@@ -27,8 +30,14 @@ pub(crate) fn wrapper() -> PathBuf {
 /// An empty folder of this name.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    if path.exists() {
-        fs::remove_dir_all(&path).unwrap();
+    // A compiler that an earlier run left behind may still be writing there.
+    for attempt in 0.. {
+        match fs::remove_dir_all(&path) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            Err(error) => assert!(attempt < 100, "{}: {error}", path.display()),
+        }
+        sleep(Duration::from_millis(20));
     }
     fs::create_dir_all(&path).unwrap();
     path
