@@ -32,8 +32,8 @@ pub enum Memory {
     /// (`vm.nr_hugepages`). On Linux 6.6 to 6.9 larger rings than 64 entries can only be combined
     /// in such memory.
     ///
-    /// Pieces of a huge page cannot be replaced. A slot whose ring was not seen to go quiet is
-    /// therefore retired: [`Stats::retired`](crate::Stats::retired) counts it.
+    /// Pieces of a huge page cannot be replaced. A slot whose ring was closed is therefore retired:
+    /// [`Stats::retired`](crate::Stats::retired) counts it. Rings that are returned stay open.
     HugePages,
 }
 

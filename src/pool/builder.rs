@@ -120,7 +120,9 @@ impl PoolBuilder {
     /// # Safety
     /// The memory is mapped shared (`MAP_SHARED`, not of a file on a disk), zeroed, begins at a
     /// page, and nobody else touches it. It stays mapped, in every process that has the pool, as
-    /// long as any of the pool's rings is open there.
+    /// long as any of the pool's rings is open there; and it is never used for anything else, but
+    /// in new pages (unmap it, or punch them out), since what is left of a closed ring is taken
+    /// down later.
     ///
     /// # Errors
     /// As [`build`](Self::build); [`Cause::Invalid`] if the memory is too small or does not begin

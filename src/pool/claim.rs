@@ -117,7 +117,7 @@ impl Inner {
                 Ok(Some(Box::new(Held::new(ring, &self.config, ticket))))
             }
             Err(error) => {
-                self.free(slot, generation, Last::Quiet);
+                self.free(slot, generation, Last::NoRing);
                 Err(error)
             }
         }

@@ -73,7 +73,7 @@ impl Drop for RawRing {
         let Some(held) = self.held.take() else { return };
         if self.owner == Process::current() {
             // Nobody knows what is in flight, so its pages are never used again.
-            self.inner.recycle(held, Last::Unknown);
+            self.inner.recycle(held, Last::Closed);
         } else {
             self.inner.close_copy(held);
         }

@@ -11,10 +11,11 @@ use crate::ring::{Held, Home, Ticket};
 /// What is known of the ring that lay in a slot last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
-    /// Nothing was in flight.
-    Quiet,
-    /// Something may have been, and a kernel may write to its pages still.
-    Unknown,
+    /// There was none: it could not be made.
+    NoRing,
+    /// It was closed. A kernel may write to its pages still, even if nothing was in flight: what is
+    /// left of a ring is taken down later.
+    Closed,
 }
 
 impl Inner {
@@ -30,11 +31,11 @@ impl Inner {
     /// pages, since a closed ring is taken down later, and may write until then.
     pub(super) fn free(&self, slot: usize, generation: u32, last: Last) {
         let fit = self.memory(slot).is_none_or(|memory| match last {
-            Last::Quiet => {
+            Last::NoRing => {
                 memory.clear();
                 true
             }
-            Last::Unknown => memory.renew().is_ok(),
+            Last::Closed => memory.renew().is_ok(),
         });
         let state = if fit { State::Empty } else { State::Retired };
         self.slots.settle(slot, Word { state, holder: 0, generation });
@@ -78,7 +79,7 @@ impl Inner {
             if let Some(held) = self.slots.take(slot) {
                 self.counters.closed(&held.ring);
             }
-            self.free(slot, seen.generation, Last::Unknown);
+            self.free(slot, seen.generation, Last::Closed);
         }
         ours
     }
@@ -99,7 +100,7 @@ impl Home for Inner {
         let Ticket { slot, generation, maker_number, .. } = held.ticket;
         // A single-issuer ring obeys only the thread that made it; the next user may be another.
         if self.config.is_single_issuer() {
-            return self.recycle(held, Last::Quiet);
+            return self.recycle(held, Last::Closed);
         }
         let slot = slot as usize;
         self.slots.keep(held);
@@ -111,7 +112,7 @@ impl Home for Inner {
     fn abandon(&self, held: Box<Held>) {
         self.counters.abandoned();
         // Closed, it is cancelled some time, and writes to the pages that it had.
-        self.recycle(held, Last::Unknown);
+        self.recycle(held, Last::Closed);
     }
 
     fn close_copy(&self, held: Box<Held>) {
@@ -132,7 +133,7 @@ impl Drop for Inner {
             let current = seen.state == State::Idle && seen.generation == generation;
             let mine = current && maker == Some(Process::current());
             if mine && me.is_some_and(|me| self.slots.claim(slot, seen, me).is_some()) {
-                self.recycle(held, Last::Quiet);
+                self.recycle(held, Last::Closed);
             }
         }
     }

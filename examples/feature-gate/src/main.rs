@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "the raw bindings are unsafe; uring-pool is the safe crate")]
 
 use std::io;
+#[cfg(not(have_init_mem))]
 use std::mem::zeroed;
 use std::ptr;
 
