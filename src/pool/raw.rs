@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::RingPool;
 use super::inner::Inner;
-use super::release::Last;
 use crate::error::Result;
 use crate::process::Process;
 use crate::ring::{Held, Home};
@@ -73,7 +72,7 @@ impl Drop for RawRing {
         let Some(held) = self.held.take() else { return };
         if self.owner == Process::current() {
             // Nobody knows what is in flight, so its pages are never used again.
-            self.inner.recycle(held, Last::Closed);
+            self.inner.recycle(held);
         } else {
             self.inner.close_copy(held);
         }

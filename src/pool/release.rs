@@ -20,11 +20,11 @@ pub(super) enum Last {
 
 impl Inner {
     /// Closes a ring whose slot this process holds, and frees the slot.
-    pub(super) fn recycle(&self, held: Box<Held>, last: Last) {
+    pub(super) fn recycle(&self, held: Box<Held>) {
         let Ticket { slot, generation, .. } = held.ticket;
         self.counters.closed(&held.ring);
         drop(held);
-        self.free(slot as usize, generation, last);
+        self.free(slot as usize, generation, Last::Closed);
     }
 
     /// Makes a slot that this process holds, and that has no open ring, fit for another: with new
@@ -100,7 +100,7 @@ impl Home for Inner {
         let Ticket { slot, generation, maker_number, .. } = held.ticket;
         // A single-issuer ring obeys only the thread that made it; the next user may be another.
         if self.config.is_single_issuer() {
-            return self.recycle(held, Last::Closed);
+            return self.recycle(held);
         }
         let slot = slot as usize;
         self.slots.keep(held);
@@ -112,7 +112,7 @@ impl Home for Inner {
     fn abandon(&self, held: Box<Held>) {
         self.counters.abandoned();
         // Closed, it is cancelled some time, and writes to the pages that it had.
-        self.recycle(held, Last::Closed);
+        self.recycle(held);
     }
 
     fn close_copy(&self, held: Box<Held>) {
@@ -133,7 +133,7 @@ impl Drop for Inner {
             let current = seen.state == State::Idle && seen.generation == generation;
             let mine = current && maker == Some(Process::current());
             if mine && me.is_some_and(|me| self.slots.claim(slot, seen, me).is_some()) {
-                self.recycle(held, Last::Closed);
+                self.recycle(held);
             }
         }
     }
