@@ -6,11 +6,11 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use common::relatives::signals;
 use common::seccomp::decide_setups;
 use common::somebody::Somebody;
 use common::{Child, config, in_child, routes_here};
@@ -187,7 +187,7 @@ fn memory_that_others_keep_is_waited_for_only_so_long_and_then_told() {
     if !Somebody::possible("memory_that_others_keep_is_waited_for_only_so_long") {
         return;
     }
-    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let (mut here, mut there) = signals();
     let other = at_the_limit(61_906, || {
         let pool = bound().then(|| build(RINGS).unwrap());
         there.write_all(b"!").unwrap();

@@ -11,10 +11,11 @@ impl Somebody {
     /// In a child: becomes this user, who may lock so many bytes.
     pub(crate) fn with_locked_memory(self, bytes: u64) {
         let (uid, gid) = (Uid::from_raw(self.0), Gid::from_raw(self.0));
+        // While root still: before Linux 5.16 the hard limit that it may raise is 64 KiB.
+        setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes).unwrap();
         setgroups(&[]).unwrap();
         setresgid(gid, gid, gid).unwrap();
         setresuid(uid, uid, uid).unwrap();
-        setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes).unwrap();
         // A test that fails does not wait for its children. A change of user undoes this.
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).unwrap();
     }
