@@ -1,23 +1,128 @@
-//! P2: rings packed slot by slot, driven full and round, never touch each other.
+//! P2: rings packed slot by slot, driven full and round, never touch each other, nor a byte that is
+//! not theirs.
+#![allow(unsafe_code)]
 
 mod common;
 
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::ptr::NonNull;
+
 use common::{config, pool_by, routes_here};
-use uring_pool::{Ring, RingConfig};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use uring_pool::{Ring, RingConfig, RingPool, Route};
 
 const RINGS: usize = 8;
 
 /// Every size class and both entry widths; CQs of the same length, twice, and many times the SQ's.
 fn configs() -> Vec<RingConfig> {
     let mut all = Vec::new();
-    for entries in [1, 2, 3, 64, 100, 128, 256, 1024, 4096] {
+    for entries in [1, 2, 3, 64, 100, 128, 256, 1024, 4096, 32_768] {
         let plain = config(entries);
         let sq = plain.sq_len();
-        for sized in [plain, plain.cq_entries(sq).unwrap(), plain.cq_entries(8 * sq).unwrap()] {
+        let mut sizes = vec![plain, plain.cq_entries(sq).unwrap()];
+        sizes.extend(plain.cq_entries(8 * sq));
+        for sized in sizes {
             all.extend([sized, sized.sqe128(), sized.cqe32(), sized.sqe128().cqe32()]);
         }
     }
     all
+}
+
+/// A pool's memory, where the test can see it, with some of the test's own behind it.
+struct Ground {
+    base: NonNull<u8>,
+    len: NonZeroUsize,
+}
+
+impl Ground {
+    const BEHIND: usize = 64 << 10;
+
+    fn new(bytes: usize) -> Self {
+        let len = NonZeroUsize::new(bytes + Self::BEHIND).unwrap();
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping touches nothing that exists.
+        let base = unsafe { mmap_anonymous(None, len, protection, MapFlags::MAP_SHARED) };
+        Self { base: base.unwrap().cast(), len }
+    }
+
+    /// The pool, in all but what is behind.
+    fn pool(&self, route: Route, config: RingConfig) -> RingPool {
+        let builder = RingPool::builder(config).rings(RINGS).routes(&[route]);
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap();
+        let len = self.len.get() - Self::BEHIND;
+        // SAFETY: shared, zeroed, and touched only where no ring lies; it is unmapped after the
+        // pool and its rings, and never used again.
+        unsafe { builder.build_in(self.base, len, page as usize) }.unwrap()
+    }
+
+    fn byte(&self, offset: usize) -> NonNull<u8> {
+        assert!(offset < self.len.get());
+        // SAFETY: inside the mapping.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// A byte that tells its place.
+    fn mark(offset: usize) -> u8 {
+        (offset.wrapping_mul(0x9e37_79b9) >> 13) as u8
+    }
+
+    fn write_marks(&self, gaps: &[Range<usize>]) {
+        for offset in gaps.iter().cloned().flatten() {
+            // SAFETY: mapped, and nobody's.
+            unsafe { self.byte(offset).write_volatile(Self::mark(offset)) };
+        }
+    }
+
+    fn check_marks(&self, gaps: &[Range<usize>], what: &str) {
+        for offset in gaps.iter().cloned().flatten() {
+            // SAFETY: mapped; if a kernel writes to it all the same, the test fails.
+            let byte = unsafe { self.byte(offset).read_volatile() };
+            assert_eq!(byte, Self::mark(offset), "{what}: byte {offset} belongs to no ring");
+        }
+    }
+
+    /// Where the ring's SQEs and its queues lie, by what the kernel told of itself.
+    fn areas(&self, ring: &mut Ring<()>, config: &RingConfig) -> [Range<usize>; 2] {
+        let wide = |bytes: usize, is: bool| bytes << usize::from(is);
+        let text = format!("{config:?}");
+        let sqe = wide(64, text.contains("SQE128"));
+        let cqe = wide(16, text.contains("CQE32"));
+        let (sq_len, cq_len) = (ring.sq_len() as usize, ring.cq_len() as usize);
+        let extent = ring.extent();
+        // SAFETY: nothing is done with it but looking.
+        let raw = unsafe { ring.as_raw() };
+        // SAFETY: the ring is neither moved nor dropped meanwhile.
+        let (sq, cq) = unsafe { ((*raw).sq, (*raw).cq) };
+        let at = |address: usize| address.checked_sub(self.base.addr().get()).unwrap();
+        let sqes = at(sq.sqes.addr());
+        let mut end = at(cq.cqes.addr()) + cqe * cq_len;
+        if !sq.array.is_null() {
+            end = end.max(at(sq.array.addr()) + 4 * sq_len);
+        }
+        assert_eq!(end, sqes + extent, "{text}: the extent is what the kernel uses");
+        [sqes..sqes + sqe * sq_len, at(sq.ring_ptr.addr())..end]
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is the test's own, and the pool in it is gone.
+        unsafe { munmap(self.base.cast(), self.len.get()) }.unwrap();
+    }
+}
+
+/// What lies between these areas, up to `end`; no two of which overlap.
+fn gaps_between(mut areas: Vec<Range<usize>>, end: usize) -> Vec<Range<usize>> {
+    areas.sort_by_key(|area| area.start);
+    areas.push(end..end);
+    let pairs = areas.windows(2);
+    pairs
+        .map(|pair| {
+            assert!(pair[0].end <= pair[1].start, "{:?} and {:?} overlap", pair[0], pair[1]);
+            pair[0].end..pair[1].start
+        })
+        .collect()
 }
 
 /// Fills the SQ and submits it, as often as the CQ takes.
@@ -45,37 +150,51 @@ fn check(ring: &mut Ring<()>, mark: u64, what: &str) {
     assert_eq!(expected, cq, "{what}: completions are missing");
 }
 
+/// Drives rings of this configuration full and round, side by side.
+fn drive(config: RingConfig, route: Route) {
+    let what = format!("{config:?} by {route}");
+    let builder = RingPool::builder(config).rings(RINGS).routes(&[route]);
+    let ground = Ground::new(builder.bytes().unwrap());
+    let pool = ground.pool(route, config);
+    let stride = pool.stats().bytes_per_ring;
+    let mut rings: Vec<_> = (0..RINGS).map(|_| pool.claim::<()>().unwrap()).collect();
+    let mut used = vec![0..pool.stats().bytes - RINGS * stride];
+    for ring in &mut rings {
+        assert!(ring.extent() <= stride, "{what}: {} > {stride}", ring.extent());
+        used.extend(ground.areas(ring, &config));
+    }
+    let gaps = gaps_between(used, ground.len.get());
+    ground.write_marks(&gaps);
+    // Once suffices to wrap, and large queues take their time.
+    let rounds = if config.sq_len() < 1024 { 3 } else { 1 };
+    for round in 0..rounds {
+        // Shifts the heads, so that each round wraps at another place.
+        for ring in &mut rings {
+            let mut batch = ring.batch();
+            batch.nop().push().unwrap();
+            batch.submit().unwrap();
+            assert_eq!(ring.wait(1).unwrap().count(), 1);
+        }
+        let mark = |i: usize| (i as u64 + 1) << 48 | (round + 1) << 32;
+        // All are full at the same time before the first is looked at.
+        for (i, ring) in rings.iter_mut().enumerate() {
+            fill(ring, mark(i));
+        }
+        for (i, ring) in rings.iter_mut().enumerate() {
+            check(ring, mark(i), &what);
+        }
+    }
+    ground.check_marks(&gaps, &what);
+}
+
 #[test]
-fn full_and_wrapped_queues_of_packed_rings_hold_only_their_own_entries() {
+fn full_and_wrapped_queues_of_packed_rings_hold_only_their_own_entries_and_no_byte_beside() {
     if !routes_here(&config(1))[0].is_combined() {
         return common::cannot("packed rings", "needs Linux 6.5");
     }
     for config in configs() {
         for route in routes_here(&config).into_iter().filter(|route| route.is_combined()) {
-            let what = format!("{config:?} by {route}");
-            let pool = pool_by(route, config, RINGS);
-            let stride = pool.stats().bytes_per_ring;
-            let mut rings: Vec<_> = (0..RINGS).map(|_| pool.claim::<()>().unwrap()).collect();
-            for ring in &rings {
-                assert!(ring.extent() <= stride, "{what}: {} > {stride}", ring.extent());
-            }
-            for round in 0..3u64 {
-                // Shifts the heads, so that the next round wraps at another place.
-                for ring in &mut rings {
-                    let mut batch = ring.batch();
-                    batch.nop().push().unwrap();
-                    batch.submit().unwrap();
-                    assert_eq!(ring.wait(1).unwrap().count(), 1);
-                }
-                let mark = |i: usize| (i as u64 + 1) << 48 | (round + 1) << 32;
-                // All are full at the same time before the first is looked at.
-                for (i, ring) in rings.iter_mut().enumerate() {
-                    fill(ring, mark(i));
-                }
-                for (i, ring) in rings.iter_mut().enumerate() {
-                    check(ring, mark(i), &what);
-                }
-            }
+            drive(config, route);
         }
     }
 }
@@ -92,7 +211,6 @@ fn neighbours_of_a_ring_that_comes_and_goes_keep_their_completions() {
             fill(&mut right, 2 << 48 | round << 32);
             // A raw lease is closed and its pages are replaced each time.
             let mut raw = uring_pool::sys::io_uring::default();
-            #[allow(unsafe_code)]
             // SAFETY: the ring is never used.
             let lease = unsafe { pool.claim_raw(&mut raw) }.unwrap();
             assert_eq!(lease.slot(), 1);
