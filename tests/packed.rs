@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 
 use common::{config, pool_by, routes_here};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use uring_pool::{Ring, RingConfig, RingPool, Route};
+use uring_pool::{Ring, RingConfig, RingPool, Route, sys};
 
 const RINGS: usize = 8;
 
@@ -93,7 +93,7 @@ impl Ground {
         // SAFETY: nothing is done with it but looking.
         let raw = unsafe { ring.as_raw() };
         // SAFETY: the ring is neither moved nor dropped meanwhile.
-        let (sq, cq) = unsafe { ((*raw).sq, (*raw).cq) };
+        let sys::io_uring { sq, cq, .. } = unsafe { *raw };
         let at = |address: usize| address.checked_sub(self.base.addr().get()).unwrap();
         let sqes = at(sq.sqes.addr());
         let mut end = at(cq.cqes.addr()) + cqe * cq_len;
@@ -158,7 +158,8 @@ fn drive(config: RingConfig, route: Route) {
     let pool = ground.pool(route, config);
     let stride = pool.stats().bytes_per_ring;
     let mut rings: Vec<_> = (0..RINGS).map(|_| pool.claim::<()>().unwrap()).collect();
-    let mut used = vec![0..pool.stats().bytes - RINGS * stride];
+    let header = 0..pool.stats().bytes - RINGS * stride;
+    let mut used = Vec::from([header]);
     for ring in &mut rings {
         assert!(ring.extent() <= stride, "{what}: {} > {stride}", ring.extent());
         used.extend(ground.areas(ring, &config));

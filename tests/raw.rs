@@ -1,10 +1,7 @@
-//! The raw doors: liburing's own functions on a pool's rings, and slots that come back from it.
+//! The raw doors: liburing's own functions on a pool's rings.
 #![allow(unsafe_code)]
 
 mod common;
-
-use std::fs::File;
-use std::io::Write;
 
 use common::{config, in_child, pool_by, routes_here};
 use uring_pool::{Make, RingPool, sys};
@@ -68,57 +65,5 @@ fn a_ring_that_a_child_has_used_starts_where_the_child_left_it() {
         for i in 0..20 {
             nop(&mut ring, i);
         }
-    }
-}
-
-#[test]
-fn a_recycled_slot_never_sees_a_completion_of_the_ring_before() {
-    // What is in flight when a ring is closed completes some time later, from another thread of
-    // the kernel's: in the new ring's queue, if that lay in the same pages.
-    for route in routes_here(&config(8)) {
-        let pool = pool_by(route, config(8), 1);
-        let (read, write) = nix::unistd::pipe().unwrap();
-        let buf = Box::leak(vec![0u8; 64].into_boxed_slice());
-        for round in 0..60u64 {
-            let mut ring = sys::io_uring::default();
-            // SAFETY: used only while the lease lives; the buffer is never freed.
-            let lease = unsafe { pool.claim_raw(&mut ring) }.unwrap();
-            for _ in 0..8 {
-                use std::os::fd::AsRawFd;
-                // SAFETY: an open ring; the SQE is filled before it is submitted.
-                let sqe = unsafe { sys::io_uring_get_sqe(&mut ring) };
-                let (fd, at) = (read.as_raw_fd(), buf.as_mut_ptr().cast());
-                // SAFETY: as above; the buffer is never freed.
-                // (The offset's type is another in 2.0.)
-                unsafe { sys::io_uring_prep_read(sqe, fd, at, 64, u64::MAX as _) };
-                // SAFETY: as above.
-                unsafe { (*sqe).user_data = 0xdead };
-            }
-            // SAFETY: as above.
-            assert_eq!(unsafe { sys::io_uring_submit(&mut ring) }, 8);
-            drop(lease);
-
-            let mut next = pool.claim::<()>().unwrap();
-            let mut batch = next.batch();
-            batch.nop().tag(round).push().unwrap();
-            batch.submit().unwrap();
-            // Not `wait`: with a stranger's tail in its queue it might never end.
-            std::thread::sleep(std::time::Duration::from_millis(3));
-            let tags: Vec<_> = next.peek().map(|done| done.tag).collect();
-            assert_eq!(tags, [round], "by the route {route}");
-            // SAFETY: nothing is done with it but looking.
-            let raw = unsafe { next.as_raw() };
-            // SAFETY: the ring is neither moved nor dropped meanwhile.
-            let tail = unsafe { (*raw).cq.ktail };
-            // SAFETY: the tail is a word of the open ring.
-            let tail = unsafe { tail.read_volatile() };
-            assert_eq!(tail, 1, "only the NOP completed here");
-            drop(next);
-            // A kept ring would be claimed again; this one must go, too.
-            // SAFETY: never used.
-            drop(unsafe { pool.claim_raw(&mut ring) }.unwrap());
-        }
-        assert_eq!(pool.stats().retired, 0);
-        File::from(write).write_all(b"x").unwrap();
     }
 }

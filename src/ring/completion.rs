@@ -23,11 +23,14 @@ pub struct Completion<B> {
 #[must_use = "completions stay in the ring until they are taken"]
 pub struct Completions<'r, B: 'static> {
     ring: &'r mut Ring<B>,
+    /// CQEs that were there when this was made. Never more than the queue holds, whatever a process
+    /// that went astray has written to the counters.
+    left: u32,
 }
 
 impl<'r, B: 'static> Completions<'r, B> {
     pub(super) fn new(ring: &'r mut Ring<B>) -> Self {
-        Self { ring }
+        Self { left: ring.held.queues.cq_ready().min(ring.cq_len()), ring }
     }
 }
 
@@ -38,11 +41,9 @@ impl<B: 'static> Iterator for Completions<'_, B> {
     type Item = Completion<B>;
 
     fn next(&mut self) -> Option<Completion<B>> {
-        if self.ring.is_inherited() {
-            // What completes here is the parent's.
-            return None;
-        }
-        loop {
+        // What completes in a forked child's copy is the parent's.
+        while self.left > 0 && !self.ring.is_inherited() {
+            self.left -= 1;
             let cqe = self.ring.held.queues.reap()?;
             let flight = &mut *self.ring.flight;
             let found = if cqe.flags & CQE_F_MORE != 0 {
@@ -59,6 +60,7 @@ impl<B: 'static> Iterator for Completions<'_, B> {
                 return Some(Completion { tag, result, buf });
             }
         }
+        None
     }
 }
 

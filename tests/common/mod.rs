@@ -1,6 +1,7 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub(crate) mod memory;
 pub(crate) mod relatives;
 pub(crate) mod seccomp;
 pub(crate) mod somebody;
