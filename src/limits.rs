@@ -65,6 +65,14 @@ pub struct Limits {
     pub io_uring_disabled: Option<u32>,
     /// `kernel.io_uring_group`: the group that 1 leaves io_uring to; -1 is none.
     pub io_uring_group: Option<i64>,
+    /// Whether a seccomp filter is on this process, as in a container: it may answer for the
+    /// kernel.
+    pub seccomp_filter: Option<bool>,
+    /// Bytes of a huge page of the default size; `None` where there are none.
+    pub huge_page: Option<u64>,
+    /// Bytes of such pages that a new mapping may have: set aside, free and not promised to others,
+    /// and those that may be made beyond (`vm.nr_overcommit_hugepages`).
+    pub huge_pages_free: Option<u64>,
 }
 
 impl Limits {
@@ -84,6 +92,9 @@ impl Limits {
             memory_available: memory_available(),
             io_uring_disabled: number("/proc/sys/kernel/io_uring_disabled"),
             io_uring_group: number("/proc/sys/kernel/io_uring_group"),
+            seccomp_filter: status("Seccomp:").map(|mode| mode == "2"),
+            huge_page: huge_page_size(),
+            huge_pages_free: huge_pages_free(),
         }
     }
 
@@ -162,24 +173,44 @@ fn maps() -> Option<u64> {
     u64::try_from(maps.iter().filter(|&&byte| byte == b'\n').count()).ok()
 }
 
+/// What follows a line's name.
+fn line(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
+fn status(name: &str) -> Option<String> {
+    line("/proc/self/status", name)
+}
+
+const MEMORY: &str = "/proc/meminfo";
+
 /// A line's value in bytes, of a file that tells kibibytes.
 fn in_kib(path: &str, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    line(path, name)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 fn memory_available() -> Option<u64> {
-    const PATH: &str = "/proc/meminfo";
     // A kernel without swap may leave its line out.
-    Some(in_kib(PATH, "MemAvailable:")? + in_kib(PATH, "SwapFree:").unwrap_or(0))
+    Some(in_kib(MEMORY, "MemAvailable:")? + in_kib(MEMORY, "SwapFree:").unwrap_or(0))
+}
+
+/// The size of the pages that MAP_HUGETLB gives, in bytes, if the kernel has any.
+pub(crate) fn huge_page_size() -> Option<u64> {
+    in_kib(MEMORY, "Hugepagesize:")
+}
+
+fn huge_pages_free() -> Option<u64> {
+    let pages = |name| line(MEMORY, name)?.parse::<u64>().ok();
+    let free = pages("HugePages_Free:")?.saturating_sub(pages("HugePages_Rsvd:")?);
+    let beyond = number::<u64>("/proc/sys/vm/nr_overcommit_hugepages").unwrap_or(0);
+    let more = beyond.saturating_sub(pages("HugePages_Surp:")?);
+    free.saturating_add(more).checked_mul(huge_page_size()?)
 }
 
 fn has_ipc_lock() -> Option<bool> {
     const CAP_IPC_LOCK: u32 = 14;
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    let mask = u64::from_str_radix(&status("CapEff:")?, 16).ok()?;
     Some(mask & (1 << CAP_IPC_LOCK) != 0 && in_initial_user_namespace())
 }
 

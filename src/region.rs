@@ -17,7 +17,7 @@ use nix::sys::mman::{
 use nix::unistd::ftruncate;
 
 use crate::error::{Cause, Error, Result};
-use crate::limits::refused;
+use crate::limits::{huge_page_size, refused};
 
 /// What kind of memory a pool's rings lie in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,7 +70,7 @@ impl Region {
         let cannot = |errno| no_memory(memory, len, errno);
         let len = match memory {
             Memory::HugePages => huge_page_size()
-                .and_then(|page| len.checked_next_multiple_of(page))
+                .and_then(|page| len.checked_next_multiple_of(usize::try_from(page).ok()?))
                 .ok_or_else(|| cannot(Errno::ENOSYS))?,
             Memory::Anonymous | Memory::Memfd => len,
         };
@@ -207,13 +207,6 @@ fn no_memory(memory: Memory, len: usize, errno: Errno) -> Error {
         (_, errno) => return refused(what, errno, len),
     };
     Error::new(what, cause).with_errno(Some(errno))
-}
-
-/// The size of the pages that MAP_HUGETLB gives, in bytes, if the kernel has any.
-fn huge_page_size() -> Option<usize> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("Hugepagesize:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<usize>().ok()?.checked_mul(1024)
 }
 
 /// The page size in bytes.

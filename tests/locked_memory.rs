@@ -169,7 +169,8 @@ fn locked_memory_that_is_short_for_a_moment_does_not_turn_a_ring_into_a_separate
             return;
         }
         let route = routes_here(&config(64))[0];
-        let calls = decide_setups(|call| (call == NTH.load(SeqCst)).then_some(Errno::ENOMEM));
+        let calls =
+            decide_setups(|setup| (setup.number == NTH.load(SeqCst)).then_some(Errno::ENOMEM));
         let pool = RingPool::builder(config(64)).rings(4).build().unwrap();
         let first = pool.claim::<()>().unwrap();
         NTH.store(calls.load(SeqCst) + 1, SeqCst);
@@ -222,7 +223,8 @@ fn a_pool_that_fails_half_way_gives_its_locked_memory_back() {
         if !bound() {
             return;
         }
-        let calls = decide_setups(|call| (call == NTH.load(SeqCst)).then_some(Errno::ENFILE));
+        let calls =
+            decide_setups(|setup| (setup.number == NTH.load(SeqCst)).then_some(Errno::ENFILE));
         drop(build(RINGS).unwrap());
         let whole = calls.load(SeqCst);
         for _ in 0..5 {

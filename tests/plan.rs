@@ -3,7 +3,7 @@
 mod common;
 
 use common::config;
-use uring_pool::{Cause, Limit, Limits, Make, Plan, Resource, RingPool, Route, Verdict};
+use uring_pool::{Cause, Limit, Limits, Make, Memory, Plan, Resource, RingPool, Route, Verdict};
 
 /// This system's limits, but with enough of everything for an ordinary user.
 fn roomy() -> Limits {
@@ -75,7 +75,7 @@ fn a_plan_makes_nothing() {
 
 #[test]
 fn each_limit_that_is_too_low_is_told_with_its_value_the_need_and_the_remedy() {
-    use Resource::{AddressSpace, LockedMemory, Maps, Memory, OpenFiles};
+    use Resource::{AddressSpace, LockedMemory, Maps, OpenFiles};
     use Verdict::TooLow;
     let files = plan(1000, |l| set(&mut l.open_files, 100, 500));
     let words = ["1000 rings", "1018", "RLIMIT_NOFILE", "500", "ulimit -Hn 1018", "most 482"];
@@ -92,11 +92,33 @@ fn each_limit_that_is_too_low_is_told_with_its_value_the_need_and_the_remedy() {
     needs(&space, AddressSpace, TooLow, &["8200192", "RLIMIT_AS", "5242880", "ulimit -Hv"]);
 
     let memory = plan(1000, |l| l.memory_available = Some(1 << 20));
-    needs(&memory, Memory, TooLow, &["8200192", "1048576", "most 127 rings"]);
+    needs(&memory, Resource::Memory, TooLow, &["8200192", "1048576", "most 127 rings"]);
 
     for plan in [files, locked, maps, space, memory] {
         assert!(!plan.fits() && !plan.can_fit(), "{plan}");
     }
+}
+
+#[test]
+fn huge_pages_are_counted_whole_and_instead_of_ordinary_memory() {
+    let within = |change: fn(&mut Limits)| {
+        let mut limits = roomy();
+        limits.huge_page = Some(2 << 20);
+        change(&mut limits);
+        let builder = RingPool::builder(config(64)).rings(1000).memory(Memory::HugePages);
+        builder.plan_within(&limits).unwrap()
+    };
+    // 8,200,192 bytes are not quite four pages.
+    let plan = within(|l| l.huge_pages_free = Some(8 << 20));
+    needs(&plan, Resource::HugePages, Verdict::Enough, &["8388608", "4 of 2097152"]);
+    assert!(plan.fits() && plan.need(Resource::Memory).is_none(), "{plan}");
+    let plan = within(|l| l.huge_pages_free = Some(6 << 20));
+    let words = ["6291456", "vm.nr_hugepages", "at most "];
+    needs(&plan, Resource::HugePages, Verdict::TooLow, &words);
+    let plan = within(|l| l.huge_page = None);
+    needs(&plan, Resource::HugePages, Verdict::TooLow, &["vm.nr_hugepages"]);
+    let plan = within(|l| l.huge_pages_free = None);
+    needs(&plan, Resource::HugePages, Verdict::Unknown, &[]);
 }
 
 #[test]

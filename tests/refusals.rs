@@ -3,13 +3,14 @@
 
 mod common;
 
+use common::relatives::answers;
 use common::seccomp::{decide_setups, refuse_setups};
 use common::{config, in_child, routes_here};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use uring_pool::{
     Cause, Error, Fallback, Limits, Make, PgAioUringCaps, Result, Ring, RingPool, Route,
 };
@@ -77,9 +78,10 @@ fn eperm_of_a_seccomp_filter_is_a_permission_and_not_unsupported() {
     }
 }
 
+/// As under Podman's default profile, which must not be taken for the kernel's word.
 #[test]
-fn enosys_is_a_kernel_without_io_uring() {
-    under_a_filter(Errno::ENOSYS, Cause::NoIoUring, true, &["no io_uring", "CONFIG_IO_URING"]);
+fn enosys_of_a_seccomp_filter_is_a_permission_too() {
+    under_a_filter(Errno::ENOSYS, Cause::Forbidden, false, &["seccomp", "allow io_uring_setup"]);
 }
 
 #[test]
@@ -127,7 +129,6 @@ fn what_given_memory_is_refused_for_is_told_where_no_ring_may_have_its_own() {
     for (errno, entries, cause, words) in [
         (Errno::EINVAL, 64, Cause::NoMmapUnsupported, ["Linux 6.5", "combined"]),
         (Errno::EFAULT, 64, Cause::MemoryUnusable, ["kind of memory", "memfd"]),
-        (Errno::EINVAL, 4096, Cause::NotContiguous, ["contiguous", "at most 64 entries"]),
         (Errno::EFAULT, 4096, Cause::NotContiguous, ["contiguous", "Linux 6.10"]),
     ] {
         let child = in_child(|| {
@@ -141,6 +142,73 @@ fn what_given_memory_is_refused_for_is_told_where_no_ring_may_have_its_own() {
         });
         assert!(child.succeeded(), "{errno}, {entries} entries: see above");
     }
+}
+
+#[test]
+fn einval_to_a_large_ring_is_a_matter_of_its_size_only_where_a_small_one_is_taken() {
+    let (cause, words) = if routes_here(&config(1))[0].is_combined() {
+        (Cause::NotContiguous, ["contiguous", "at most 64 entries"])
+    } else {
+        (Cause::NoMmapUnsupported, ["Linux 6.5", "combined"])
+    };
+    let child = in_child(|| {
+        decide_setups(|setup| (setup.entries == 4096).then_some(Errno::EINVAL));
+        let error = leaves_nothing(|| {
+            let builder = RingPool::builder(config(4096)).fallback(Fallback::Deny);
+            builder.make(Make::UpFront).build().unwrap_err()
+        });
+        says(&error, Errno::EINVAL, cause, &words);
+    });
+    assert!(child.succeeded());
+}
+
+/// Whether the next ring's memory is in pieces, as on Linux 6.5 to 6.9 it may come to be.
+static IN_PIECES: AtomicBool = AtomicBool::new(false);
+
+#[test]
+fn a_ring_whose_memory_is_in_pieces_falls_back_alone_and_says_why_or_is_an_error() {
+    let route = routes_here(&config(128))[0];
+    if !route.is_combined() {
+        // Then all are separate, and nobody falls.
+        assert_eq!(routes_here(&config(128)), [Route::Separate]);
+        return;
+    }
+    let child = in_child(|| {
+        decide_setups(|setup| {
+            let refused = setup.in_given_memory() && setup.entries > 64;
+            (refused && IN_PIECES.load(SeqCst)).then_some(Errno::EINVAL)
+        });
+        let builder = || RingPool::builder(config(128)).rings(9);
+        let pool = builder().build().unwrap();
+        let mut rings: Vec<_> = (0..9)
+            .map(|i| {
+                IN_PIECES.store(i % 3 == 2, SeqCst);
+                pool.claim::<()>().unwrap()
+            })
+            .collect();
+        for (i, ring) in rings.iter_mut().enumerate() {
+            let expected = if i % 3 == 2 { Route::Separate } else { route };
+            assert_eq!(ring.route(), expected, "ring {i}");
+            answers(ring, i as u64);
+            if i % 3 == 2 {
+                let last = ring.refusals().last().unwrap();
+                assert_eq!(last.cause(), Cause::NotContiguous, "ring {i}: {last}");
+            }
+        }
+        let stats = pool.stats();
+        assert_eq!((stats.by_route(route), stats.separate), (6, 3), "{stats:?}");
+        let fallback = stats.fallbacks.iter().find(|f| f.first.cause() == Cause::NotContiguous);
+        assert_eq!(fallback.map(|f| f.rings), Some(3), "{stats:?}");
+
+        let pool = builder().fallback(Fallback::Deny).build().unwrap();
+        IN_PIECES.store(false, SeqCst);
+        let mut first = pool.claim::<()>().unwrap();
+        IN_PIECES.store(true, SeqCst);
+        let error = pool.claim::<()>().unwrap_err();
+        assert_eq!(error.cause(), Cause::NotContiguous, "{error}");
+        answers(&mut first, 1);
+    });
+    assert!(child.succeeded());
 }
 
 /// The limit under which so many more descriptors can be had: it is on their numbers, among which
@@ -207,9 +275,9 @@ static ERRNO: AtomicUsize = AtomicUsize::new(0);
 fn a_pool_whose_nth_ring_is_refused_leaves_nothing_behind() {
     const RINGS: usize = 6;
     let child = in_child(|| {
-        let calls = decide_setups(|call| {
+        let calls = decide_setups(|setup| {
             let errno = Errno::from_raw(ERRNO.load(SeqCst) as i32);
-            (call >= FROM.load(SeqCst)).then_some(errno)
+            (setup.number >= FROM.load(SeqCst)).then_some(errno)
         });
         let build = || RingPool::builder(config(64)).rings(RINGS).make(Make::UpFront).build();
         drop(build().expect("nothing is refused yet"));
@@ -245,7 +313,8 @@ fn a_ring_whose_best_route_is_refused_once_takes_the_next_and_says_why() {
     };
     let child = in_child(|| {
         let pool = RingPool::builder(config(64)).rings(2).build().unwrap();
-        let calls = decide_setups(|call| (call == FROM.load(SeqCst)).then_some(Errno::ENOMEM));
+        let calls =
+            decide_setups(|setup| (setup.number == FROM.load(SeqCst)).then_some(Errno::ENOMEM));
         let first = pool.claim::<()>().unwrap();
         FROM.store(calls.load(SeqCst) + 1, SeqCst);
         let second = pool.claim::<()>().unwrap();

@@ -92,6 +92,10 @@ impl PoolBuilder {
         self
     }
 
+    pub(super) fn memory_kind(&self) -> Memory {
+        self.memory
+    }
+
     /// Bytes of shared memory that each ring will take in the pool, whole pages. On kernels that
     /// charge ring memory, it is what a ring adds to the user's locked memory.
     ///

@@ -21,6 +21,9 @@ pub enum Resource {
     /// Bytes of the machine's memory: what is available, and swap space for what others would have
     /// to give up.
     Memory,
+    /// Bytes of huge pages that are set aside and free, for a pool in
+    /// [`Memory::HugePages`](crate::Memory::HugePages).
+    HugePages,
 }
 
 impl fmt::Display for Resource {
@@ -31,6 +34,7 @@ impl fmt::Display for Resource {
             Resource::Maps => "mappings",
             Resource::AddressSpace => "address space",
             Resource::Memory => "memory",
+            Resource::HugePages => "huge pages",
         })
     }
 }
@@ -78,7 +82,7 @@ pub struct Need {
     /// little to work with.
     pub needed: u64,
     /// What counts against it already. Always `None` for locked memory, of which the kernel tells
-    /// nobody, and for [`Resource::Memory`], whose limit is what is left.
+    /// nobody, and for [`Resource::Memory`] and [`Resource::HugePages`], whose limit is what is left.
     pub used: Option<u64>,
     /// The limit that binds this process; `None` if none does, or it is not known.
     pub limit: Option<Limit>,
@@ -181,7 +185,7 @@ fn judge(limit: Limit, needed: u64) -> Verdict {
 
 impl Resource {
     fn tells_use(self) -> bool {
-        !matches!(self, Resource::LockedMemory | Resource::Memory)
+        !matches!(self, Resource::LockedMemory | Resource::Memory | Resource::HugePages)
     }
 
     fn may_have(self, bound: u64) -> String {
@@ -196,6 +200,7 @@ impl Resource {
             Resource::Maps => format!("this process may have {bound} (vm.max_map_count)"),
             Resource::AddressSpace => format!("this process may have {bound} (RLIMIT_AS)"),
             Resource::Memory => format!("{bound} are available (with free swap space)"),
+            Resource::HugePages => format!("{bound} are free"),
         }
     }
 
@@ -227,6 +232,10 @@ impl Resource {
                  systemd unit"
             ),
             (Verdict::TooLow, Resource::Memory) => "free memory".to_owned(),
+            (Verdict::TooLow, Resource::HugePages) => {
+                "set more aside with `sysctl vm.nr_hugepages=N` as root, take another memory"
+                    .to_owned()
+            }
             _ => return None,
         };
         Some(match most_rings {

@@ -8,6 +8,7 @@ use crate::config::RingConfig;
 use crate::error::{Cause, Result};
 use crate::layout::PoolLayout;
 use crate::limits::{Limit, Limits};
+use crate::region::Memory;
 
 /// Descriptors beyond rings and what is open, for the pool's own file of locks, the program, and
 /// the libraries it is made of.
@@ -83,12 +84,12 @@ impl PoolBuilder {
     /// As [`plan`](Self::plan).
     pub fn plan_within(&self, limits: &Limits) -> Result<Plan> {
         let (layout, routes) = self.layout()?;
-        Ok(Plan::new(layout, routes.any_combined(), limits))
+        Ok(Plan::new(layout, routes.any_combined(), self.memory_kind(), limits))
     }
 }
 
 impl Plan {
-    fn new(layout: PoolLayout, combined: bool, limits: &Limits) -> Self {
+    fn new(layout: PoolLayout, combined: bool, kind: Memory, limits: &Limits) -> Self {
         let of = Rings { number: layout.slots as u64, each: layout.ring.stride as u64, combined };
         let header = layout.header as u64;
         let needs: Vec<_> = [
@@ -96,7 +97,10 @@ impl Plan {
             of.locked_memory(limits),
             of.maps(limits),
             of.address_space(header, limits),
-            of.memory(header, limits),
+            match kind {
+                Memory::HugePages => of.huge_pages(header, limits),
+                _ => of.memory(header, limits),
+            },
         ]
         .map(Demand::judged)
         .into();
@@ -265,6 +269,31 @@ impl Rings {
             extra: header,
             bound: limits.memory_available.map_or(Bound::Unknown, Bound::fixed),
             what: format!("{} rings need {bytes} bytes of memory that stays pinned", self.number),
+        }
+    }
+
+    /// Whole pages are taken, of which each ring has its share.
+    fn huge_pages(self, header: u64, limits: &Limits) -> Demand {
+        let bytes = self.number.saturating_mul(self.each).saturating_add(header);
+        let page = limits.huge_page.unwrap_or(1);
+        let whole = bytes.checked_next_multiple_of(page).unwrap_or(u64::MAX);
+        let bound = match (limits.huge_page, limits.huge_pages_free) {
+            (None, _) => Bound::fixed(0),
+            (_, Some(free)) => Bound::fixed(free),
+            _ => Bound::Unknown,
+        };
+        Demand {
+            resource: Resource::HugePages,
+            rings: self.number,
+            per_ring: self.each,
+            used: Some(0),
+            extra: header.saturating_add(whole - bytes),
+            bound,
+            what: format!(
+                "{} rings need {whole} bytes of huge pages ({} of {page})",
+                self.number,
+                whole / page
+            ),
         }
     }
 }

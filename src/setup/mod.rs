@@ -8,6 +8,7 @@
 mod direct;
 mod init_mem;
 mod library;
+mod no_mmap;
 mod open_ring;
 mod patience;
 mod placement;
@@ -107,10 +108,10 @@ pub(crate) unsafe fn open(
     let (ring, waited) = patience::patiently(among, || {
         // What failed may have written to the pages.
         if let (true, Some(memory)) = (again, memory) {
-            memory.renew()?;
+            memory.clear();
         }
         again = true;
-        // SAFETY: forwarded to the caller; the memory is zeroed, at first by it, then by `renew`.
+        // SAFETY: forwarded to the caller; the memory is zeroed, at first by it, then by `clear`.
         unsafe { open_now(config, layout, routes, learned, memory) }
     })?;
     Ok(ring.having_waited(waited))
@@ -142,7 +143,7 @@ unsafe fn open_now(
                 memory.clear();
             }
             // SAFETY: the caller gives us the memory alone and for as long as the ring lives; it
-            // is zeroed, first by the caller and after a failed attempt by `renew`.
+            // is zeroed, first by the caller and after a failed attempt by `clear`.
             unsafe { attempt_in(route, config, layout, memory) }
         };
         match attempt {
@@ -152,6 +153,10 @@ unsafe fn open_now(
             }
             Err(Failed { cause, errno }) => {
                 touched |= cause != Cause::LibraryLacksInitMem;
+                let cause = match (cause, errno) {
+                    (Cause::NotContiguous, Some(Errno::EINVAL)) => no_mmap::why_not_contiguous(),
+                    (cause, _) => cause,
+                };
                 let refusal = Refusal::new(route, cause, errno);
                 refusals.push(refusal);
                 if !why::another_route_may_do(&cause) {

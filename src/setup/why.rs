@@ -11,8 +11,8 @@ use crate::limits::Limits;
 /// layout by this route.
 pub(super) fn cause_of(errno: Errno, route: Route, layout: &RingLayout) -> Cause {
     match errno {
-        Errno::ENOSYS => Cause::NoIoUring,
-        Errno::EPERM | Errno::EACCES => forbidden(Limits::read()),
+        Errno::ENOSYS => no_such_call(&Limits::read()),
+        Errno::EPERM | Errno::EACCES => forbidden(&Limits::read()),
         Errno::EMFILE | Errno::ENFILE => Limits::read().cause_of(errno, 0),
         Errno::ENOMEM => no_memory(&Limits::read(), layout),
         Errno::EINVAL if !route.is_combined() => Cause::ConfigRefused,
@@ -33,7 +33,16 @@ pub(super) fn another_route_may_do(cause: &Cause) -> bool {
     memory || (cause.is_unsupported() && *cause != Cause::NoIoUring)
 }
 
-fn forbidden(limits: Limits) -> Cause {
+/// A filter may say `ENOSYS`, too, as Podman's does. A kernel that has the sysctl has io_uring.
+fn no_such_call(limits: &Limits) -> Cause {
+    if limits.io_uring_disabled.is_some() || limits.seccomp_filter == Some(true) {
+        Cause::Forbidden
+    } else {
+        Cause::NoIoUring
+    }
+}
+
+fn forbidden(limits: &Limits) -> Cause {
     match limits.io_uring_disabled {
         Some(value) if value != 0 => Cause::SwitchedOff { value },
         _ => Cause::Forbidden,
@@ -106,7 +115,7 @@ mod tests {
         let of = |value| {
             let mut limits = Limits::read();
             limits.io_uring_disabled = value;
-            forbidden(limits)
+            forbidden(&limits)
         };
         for value in [1, 2] {
             let cause = of(Some(value));
@@ -118,6 +127,22 @@ mod tests {
         }
         // Before Linux 6.6 there is no such sysctl.
         assert_eq!([Some(0), None].map(of), [Cause::Forbidden; 2]);
+    }
+
+    /// No kernel at hand is without io_uring.
+    #[test]
+    fn enosys_is_a_kernel_without_io_uring_unless_something_says_that_it_has_it() {
+        let of = |sysctl, filter| {
+            let mut limits = Limits::read();
+            (limits.io_uring_disabled, limits.seccomp_filter) = (sysctl, filter);
+            no_such_call(&limits)
+        };
+        for filter in [Some(false), None] {
+            assert_eq!(of(None, filter), Cause::NoIoUring);
+            assert_eq!(of(Some(0), filter), Cause::Forbidden);
+        }
+        assert_eq!(of(None, Some(true)), Cause::Forbidden);
+        assert!(Cause::NoIoUring.is_unsupported() && !Cause::Forbidden.is_unsupported());
     }
 
     #[test]

@@ -15,18 +15,39 @@ pub(crate) fn refuse_setups(errno: Errno) {
     install(libc::SECCOMP_RET_ERRNO | errno as u32, 0);
 }
 
-/// From now on `decide` is asked about each `io_uring_setup` of this process, counted from 1: the
-/// errno to end it with, or `None` to let it go to the kernel. The count can be read meanwhile.
+/// One call of `io_uring_setup`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    /// Counted from 1.
+    pub(crate) number: usize,
+    pub(crate) entries: u64,
+    /// `IORING_SETUP_*`.
+    pub(crate) flags: u32,
+}
+
+impl Setup {
+    /// Whether the ring is to lie in memory that it is given (`IORING_SETUP_NO_MMAP`).
+    pub(crate) fn in_given_memory(self) -> bool {
+        self.flags & 1 << 14 != 0
+    }
+}
+
+/// From now on `decide` is asked about each `io_uring_setup` of this process: the errno to end it
+/// with, or `None` to let it go to the kernel. The count can be read meanwhile.
 pub(crate) fn decide_setups(
-    decide: impl Fn(usize) -> Option<Errno> + Send + 'static,
+    decide: impl Fn(Setup) -> Option<Errno> + Send + 'static,
 ) -> Arc<AtomicUsize> {
     let listener = install(libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     std::thread::spawn(move || {
-        while let Some(id) = received(listener) {
-            let call = counted.fetch_add(1, SeqCst) + 1;
-            answer(listener, id, decide(call));
+        while let Some(notice) = received(listener) {
+            let number = counted.fetch_add(1, SeqCst) + 1;
+            let [entries, params, ..] = notice.data.args;
+            // SAFETY: the caller is this process, and waits; `flags` is the third word of the
+            // struct that it gave.
+            let flags = unsafe { *(params as *const [u32; 3]) }[2];
+            answer(listener, notice.id, decide(Setup { number, entries, flags }));
         }
         // Who waits for an answer would wait for ever.
         std::process::abort();
@@ -39,15 +60,15 @@ const NOTIF_RECV: u64 =
 const NOTIF_SEND: u64 =
     nix::request_code_readwrite!(b'!', 1, size_of::<libc::seccomp_notif_resp>()) as u64;
 
-/// The id of the next call that waits for an answer.
-fn received(listener: c_int) -> Option<u64> {
+/// The next call that waits for an answer.
+fn received(listener: c_int) -> Option<libc::seccomp_notif> {
     loop {
         // SAFETY: all-zero is a valid value of this plain C struct, and what the kernel asks for.
         let mut notice: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the pointer is to a struct of the size that the request names.
         let done = unsafe { libc::ioctl(listener, NOTIF_RECV as _, &raw mut notice) };
         match Errno::result(done) {
-            Ok(_) => return Some(notice.id),
+            Ok(_) => return Some(notice),
             Err(Errno::EINTR | Errno::ENOENT) => {}
             Err(_) => return None,
         }
