@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::refused::{leaves_nothing, refused, says};
 use common::relatives::answers;
 use common::seccomp::{decide_setups, refuse_setups};
 use common::{config, in_child, routes_here};
@@ -11,51 +12,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use uring_pool::{
-    Cause, Error, Fallback, Limits, Make, PgAioUringCaps, Result, Ring, RingPool, Route,
-};
-
-/// What a failure must not change.
-fn state() -> (usize, usize) {
-    (common::descriptors(), common::maps())
-}
-
-/// All ways to make rings, none of which may succeed: their errors.
-fn refused() -> Vec<Error> {
-    fn error<T>(result: Result<T>) -> Error {
-        result.err().expect("no ring can be made")
-    }
-    let pool = RingPool::builder(config(64)).rings(3).build().unwrap();
-    vec![
-        error(RingPool::builder(config(64)).rings(3).make(Make::UpFront).build()),
-        error(pool.claim::<()>()),
-        error(pool.claim_slot::<()>(2)),
-        error(PgAioUringCaps::check(&config(64))),
-        error(Ring::<()>::open(&config(64))),
-    ]
-}
-
-/// Runs `body` twice and holds what the second run leaves behind against what the first did: what
-/// is made once for all, by the allocator say, is no leak.
-fn leaves_nothing<T>(body: impl Fn() -> T) -> T {
-    drop(body());
-    let before = state();
-    let result = body();
-    assert_eq!(state(), before, "descriptors and mappings");
-    result
-}
-
-#[track_caller]
-fn says(error: &Error, errno: Errno, cause: Cause, words: &[&str]) {
-    assert_eq!(error.cause(), cause, "{error}");
-    assert_eq!(error.raw_os_error(), Some(errno as i32), "{error}");
-    let remedy = cause.remedy().unwrap_or_else(|| panic!("no remedy: {error}"));
-    let text = error.to_string();
-    for word in words.iter().copied().chain([remedy, format!("{errno:?}").as_str()]) {
-        assert!(text.contains(word), "{word:?} is missing in {text:?}");
-    }
-    assert_eq!(text.lines().count(), 1, "{text}");
-}
+use uring_pool::{Cause, Fallback, Limits, Make, RingPool, Route};
 
 /// That every way to make a ring ends so under a filter.
 #[track_caller]

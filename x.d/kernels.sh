@@ -34,6 +34,7 @@ untested() { # KERNEL
         echo "packed rings: needs Linux 6.5"
         # Where liburing has no function for it, it is not tried.
         [ "$name" = bookworm ] || echo "memory of our own: needs Linux 6.5"
+        echo "kernel.io_uring_disabled: needs Linux 6.6"
         ;;
     esac
     [ "$1" = bullseye ] || return 0

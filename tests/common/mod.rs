@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod memory;
+pub(crate) mod refused;
 pub(crate) mod relatives;
 pub(crate) mod seccomp;
 pub(crate) mod somebody;

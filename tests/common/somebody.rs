@@ -10,9 +10,14 @@ pub(crate) struct Somebody(pub(crate) u32);
 impl Somebody {
     /// In a child: becomes this user, who may lock so many bytes.
     pub(crate) fn with_locked_memory(self, bytes: u64) {
-        let (uid, gid) = (Uid::from_raw(self.0), Gid::from_raw(self.0));
         // While root still: before Linux 5.16 the hard limit that it may raise is 64 KiB.
         setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes).unwrap();
+        self.in_group(self.0);
+    }
+
+    /// In a child: becomes this user, in the group of that number.
+    pub(crate) fn in_group(self, group: u32) {
+        let (uid, gid) = (Uid::from_raw(self.0), Gid::from_raw(group));
         setgroups(&[]).unwrap();
         setresgid(gid, gid, gid).unwrap();
         setresuid(uid, uid, uid).unwrap();
