@@ -13,6 +13,7 @@ mod process;
 mod region;
 mod ring;
 mod setup;
+mod sync;
 mod version;
 
 pub use caps::PgAioUringCaps;

@@ -1,10 +1,8 @@
 //! How a slot is claimed.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::inner::Inner;
 use super::release::Last;
-use super::slots::{State, Word};
+use super::slots::{Claimed, State};
 use crate::error::{Cause, Error, Result};
 use crate::process::Process;
 use crate::ring::{Held, Ticket};
@@ -18,39 +16,13 @@ impl Inner {
     /// Claims whichever ring is free, after taking back what the dead hold if none is.
     pub(super) fn claim_any(&self) -> Result<Box<Held>> {
         let me = self.me()?;
-        loop {
-            let freed = self.slots.freed();
-            if let Some(held) = self.search(me)? {
-                return Ok(held);
-            }
-            // A slot that was freed behind the search is free still, or somebody has it whom we
-            // were slower than: then the count has changed. What the dead hold counts as freed.
-            self.recover()?;
-            if self.slots.freed() == freed {
+        match self.slots.claim_any(me, || self.recover().map(drop))? {
+            Some(claimed) => self.opened(claimed, me),
+            None => {
                 let slots = self.slots.count();
-                return Err(Error::new("cannot claim a ring", Cause::NoSlotFree { slots }));
+                Err(Error::new("cannot claim a ring", Cause::NoSlotFree { slots }))
             }
         }
-    }
-
-    /// Claims the first ring that can be had, as the slots are seen one after the other.
-    fn search(&self, me: u32) -> Result<Option<Box<Held>>> {
-        let count = self.slots.count();
-        let start = self.next.load(Relaxed);
-        let seen = || (0..count).map(|i| (start + i) % count).map(|i| (i, self.slots.look(i)));
-        // An open ring costs nothing; a new one costs system calls and a descriptor.
-        let search_open = self.slots.keeps_any();
-        let open = seen()
-            .take_while(|_| search_open)
-            .filter(|&(slot, word)| word.state == State::Idle && self.slots.is_known(slot, word));
-        let empty = seen().filter(|(_, word)| word.state == State::Empty);
-        for (slot, word) in open.chain(empty) {
-            if let Some(held) = self.try_claim(slot, word, me)? {
-                self.next.store((slot + 1) % count, Relaxed);
-                return Ok(Some(held));
-            }
-        }
-        Ok(None)
     }
 
     /// Claims this slot, after taking it back if its holder is dead.
@@ -79,30 +51,23 @@ impl Inner {
                     }
                     Cause::MadeElsewhere
                 }
-                State::Idle | State::Empty => {
-                    match self.try_claim(slot, seen, me)? {
-                        Some(held) => return Ok(held),
-                        // Somebody was quicker: look again.
-                        None => continue,
-                    }
-                }
+                State::Idle | State::Empty => match self.slots.try_claim(slot, seen, me) {
+                    Some(claimed) => return self.opened(claimed, me),
+                    // Somebody was quicker: look again.
+                    None => continue,
+                },
             };
             return Err(Error::new(what(), cause));
         }
     }
 
-    /// Claims a slot as it was seen: empty, for a new ring, or idle with a ring that is known here.
-    /// `None` if somebody was quicker.
-    pub(super) fn try_claim(&self, slot: usize, seen: Word, me: u32) -> Result<Option<Box<Held>>> {
-        let Some(generation) = self.slots.claim(slot, seen, me) else {
-            return Ok(None);
+    /// The ring of a slot that was claimed, made if there is none.
+    pub(super) fn opened(&self, claimed: Claimed<Held>, me: u32) -> Result<Box<Held>> {
+        let (slot, generation, stale) = match claimed {
+            Claimed::Open(held) => return Ok(held),
+            Claimed::Empty { slot, generation, stale } => (slot, generation, stale),
         };
-        let kept = self.slots.take(slot);
-        if seen.state == State::Idle {
-            return Ok(Some(kept.expect("an idle ring was known here when it was claimed")));
-        }
-        // What is kept of an empty slot is a ring that a relative has since taken out of it.
-        if let Some(stale) = kept {
+        if let Some(stale) = stale {
             self.counters.closed(&stale.ring);
         }
         match self.make(slot) {
@@ -114,7 +79,7 @@ impl Inner {
                     maker: Some(Process::current()),
                     maker_number: me,
                 };
-                Ok(Some(Box::new(Held::new(ring, &self.config, ticket))))
+                Ok(Box::new(Held::new(ring, &self.config, ticket)))
             }
             Err(error) => {
                 self.free(slot, generation, Last::NoRing);

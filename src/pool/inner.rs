@@ -1,7 +1,6 @@
 //! What handles and claimed rings share.
 
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 
 use super::builder::Make;
 use super::owners::Owners;
@@ -11,7 +10,7 @@ use crate::config::RingConfig;
 use crate::error::Result;
 use crate::layout::PoolLayout;
 use crate::region::Region;
-use crate::ring::Home;
+use crate::ring::{Held, Home};
 use crate::setup::{self, Among, Learned, OpenRing, Route, RouteSet, SlotMemory};
 
 /// The pool itself.
@@ -22,10 +21,8 @@ pub(super) struct Inner {
     make: Make,
     learned: Learned,
     pub(super) counters: Counters,
-    /// Where the search for a free slot begins.
-    pub(super) next: AtomicUsize,
     /// Before the region: it closes rings that lie in it.
-    pub(super) slots: Slots,
+    pub(super) slots: Slots<Held>,
     pub(super) owners: Owners,
     pub(super) region: Region,
 }
@@ -49,7 +46,6 @@ impl Inner {
             make,
             learned: Learned::default(),
             counters: Counters::default(),
-            next: AtomicUsize::new(0),
             slots,
             owners: Owners::new()?,
             region,
@@ -61,10 +57,12 @@ impl Inner {
         let me = self.me()?;
         for slot in 0..self.slots.count() {
             let seen = self.slots.look(slot);
-            let held = self.try_claim(slot, seen, me).map_err(|error| {
+            let claimed = self.slots.try_claim(slot, seen, me);
+            let claimed = claimed.expect("nobody else has the pool yet");
+            let held = self.opened(claimed, me).map_err(|error| {
                 error.during(format!("ring {} of {}", slot + 1, self.slots.count()))
             })?;
-            self.give_back(held.expect("nobody else has the pool yet"));
+            self.give_back(held);
         }
         Ok(())
     }

@@ -1,9 +1,7 @@
 //! How a slot becomes free again: its ring given back or closed, or taken from the dead.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::inner::Inner;
-use super::slots::{State, Word};
+use super::slots::Word;
 use crate::error::Result;
 use crate::process::Process;
 use crate::ring::{Held, Home, Ticket};
@@ -37,8 +35,7 @@ impl Inner {
             }
             Last::Closed => memory.renew().is_ok(),
         });
-        let state = if fit { State::Empty } else { State::Retired };
-        self.slots.settle(slot, Word { state, holder: 0, generation });
+        self.slots.clear(slot, generation, fit);
     }
 
     /// Takes back what dead processes hold, and rings that they alone could have used; returns how
@@ -48,16 +45,7 @@ impl Inner {
         // Few processes hold many slots: each is asked for once.
         let mut asked: Vec<(u32, bool)> = Vec::new();
         let mut recovered = 0;
-        for slot in 0..self.slots.count() {
-            let seen = self.slots.look(slot);
-            let may_be_lost = match seen.state {
-                State::Claimed => true,
-                State::Idle => !self.slots.is_known(slot, seen),
-                State::Empty | State::Retired => false,
-            };
-            if !may_be_lost || seen.holder == me {
-                continue;
-            }
+        for (slot, seen) in self.slots.perhaps_lost(me) {
             let known = asked.iter().find(|(number, _)| *number == seen.holder);
             let lives = known.map(|&(_, lives)| lives).unwrap_or_else(|| {
                 let lives = self.owners.living(seen.holder).is_some();
@@ -73,15 +61,13 @@ impl Inner {
 
     /// Frees a slot whose holder is dead: false if somebody else was quicker.
     pub(super) fn take_over(&self, slot: usize, seen: Word, me: u32) -> bool {
-        let ours = self.slots.inherit(slot, seen, me);
-        if ours {
-            // Of a ring made before the fork, this process has a descriptor, too.
-            if let Some(held) = self.slots.take(slot) {
-                self.counters.closed(&held.ring);
-            }
-            self.free(slot, seen.generation, Last::Closed);
+        let Some(kept) = self.slots.inherit(slot, seen, me) else { return false };
+        // Of a ring made before the fork, this process has a descriptor, too.
+        if let Some(held) = kept {
+            self.counters.closed(&held.ring);
         }
-        ours
+        self.free(slot, seen.generation, Last::Closed);
+        true
     }
 
     /// Frees what a dead process held under a number that this one is about to take.
@@ -102,11 +88,7 @@ impl Home for Inner {
         if self.config.is_single_issuer() {
             return self.recycle(held);
         }
-        let slot = slot as usize;
-        self.slots.keep(held);
-        // The likeliest to be claimed next: its memory is warm.
-        self.next.store(slot, Relaxed);
-        self.slots.settle(slot, Word { state: State::Idle, holder: maker_number, generation });
+        self.slots.give_back(slot as usize, generation, maker_number, held);
     }
 
     fn abandon(&self, held: Box<Held>) {
@@ -125,14 +107,12 @@ impl Drop for Inner {
         // Only a process that has claimed anything has made a ring.
         let me = self.owners.me();
         for slot in 0..self.slots.count() {
-            let Some(held) = self.slots.take(slot) else { continue };
-            let seen = self.slots.look(slot);
+            let Some(held) = self.slots.take_kept(slot) else { continue };
             let Ticket { generation, maker, .. } = held.ticket;
             // Relatives may live on with the mapping. Only the maker may put the slot back, and
             // only while nobody uses its ring.
-            let current = seen.state == State::Idle && seen.generation == generation;
-            let mine = current && maker == Some(Process::current());
-            if mine && me.is_some_and(|me| self.slots.claim(slot, seen, me).is_some()) {
+            let mine = maker == Some(Process::current());
+            if mine && me.is_some_and(|me| self.slots.reclaim(slot, generation, me)) {
                 self.recycle(held);
             }
         }
