@@ -98,9 +98,12 @@ fn a_plan_that_fits_is_told_with_every_resource_and_exit_code_0() {
     let named: Vec<_> = plan["needs"].as_array().unwrap().iter().map(|n| &n["resource"]).collect();
     assert_eq!(named, ["open_files", "locked_memory", "maps", "address_space", "memory"]);
     let run = uring_pool(["probe", "--rings", "3"]);
-    let text = run.silent_success();
+    // But for figures: another process has other mappings, and memory comes and goes.
+    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    let text = words(run.silent_success());
     for need in plan["needs"].as_array().unwrap() {
-        assert!(text.contains(need["reason"].as_str().unwrap().split(',').next().unwrap()));
+        let reason = words(need["reason"].as_str().unwrap());
+        assert!(text.contains(&reason), "{reason:?} is missing in {text}");
     }
     assert!(probed()["plan"].is_null(), "only where it is asked for");
 }
