@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
+use common::relatives::answers;
+use common::sanitizer::{VALGRIND, left_out};
 use common::{config, in_child, pool_by, routes_here};
-use uring_pool::{Buf, BufMut, Cause, Ring, RingPool};
+use uring_pool::{Buf, BufMut, Cause, PgAioUringCaps, Ring, RingPool};
 
 /// A buffer that counts how many of its kind were freed.
 struct Counted(Vec<u8>, Arc<AtomicUsize>);
@@ -65,27 +67,25 @@ fn what_comes_home_is_freed_once_and_what_does_not_is_not() {
 
 #[test]
 fn a_ring_that_cannot_be_brought_home_leaks_its_buffers_and_its_slot_gets_new_pages() {
+    let config = config(8).single_issuer();
+    if let Err(error) = PgAioUringCaps::check(&config) {
+        assert_eq!(error.cause(), Cause::ConfigRefused, "{error}");
+        return common::cannot("SINGLE_ISSUER", "needs Linux 6.0");
+    }
     let (silent, _writer) = nix::unistd::pipe().unwrap();
-    // Another thread than the one that made it cannot make it do anything.
-    let pool = RingPool::builder(config(8).single_issuer()).build().unwrap();
-    let mut ring = match pool.claim::<Counted>() {
-        Ok(ring) => ring,
-        Err(error) => {
-            assert_eq!(error.cause(), Cause::ConfigRefused, "{error}");
-            return common::cannot("SINGLE_ISSUER", "needs Linux 6.0");
-        }
-    };
-    let freed = reads(&mut ring, &silent, 4);
-    std::thread::scope(|scope| scope.spawn(|| drop(ring)).join().unwrap());
-    assert_eq!(freed.load(SeqCst), 0, "the kernel may still write to them");
-    let stats = pool.stats();
-    assert_eq!((stats.abandoned, stats.claimed, stats.retired), (1, 0, 0), "{stats:?}");
-    let mut next = pool.claim::<()>().unwrap();
-    let mut batch = next.batch();
-    batch.nop().tag(3).push().unwrap();
-    batch.submit().unwrap();
-    let tags: Vec<_> = next.wait(1).unwrap().map(|done| done.tag).collect();
-    assert_eq!(tags, [3]);
+    // In a child, which no leak checker looks into: this leak is meant.
+    let child = in_child(|| {
+        // Another thread than the one that made it cannot make it do anything.
+        let pool = RingPool::builder(config).build().unwrap();
+        let mut ring = pool.claim::<Counted>().unwrap();
+        let freed = reads(&mut ring, &silent, 4);
+        std::thread::scope(|scope| scope.spawn(|| drop(ring)).join().unwrap());
+        assert_eq!(freed.load(SeqCst), 0, "the kernel may still write to them");
+        let stats = pool.stats();
+        assert_eq!((stats.abandoned, stats.claimed, stats.retired), (1, 0, 0), "{stats:?}");
+        answers(&mut pool.claim::<()>().unwrap(), 3);
+    });
+    assert!(child.succeeded());
 }
 
 #[test]
@@ -99,6 +99,10 @@ fn many_requests_are_brought_home_within_bounds() {
 
 #[test]
 fn a_signal_ends_a_wait_and_loses_nothing() {
+    let why = "it lets no signal through while a thread waits in io_uring_enter";
+    if left_out(&[VALGRIND], "a_signal_ends_a_wait_and_loses_nothing", why) {
+        return;
+    }
     let (silent, _writer) = nix::unistd::pipe().unwrap();
     for route in routes_here(&config(8)) {
         let pool = pool_by(route, config(8), 1);

@@ -4,7 +4,9 @@
 pub(crate) mod memory;
 pub(crate) mod refused;
 pub(crate) mod relatives;
+pub(crate) mod sanitizer;
 pub(crate) mod seccomp;
+pub(crate) mod silent;
 pub(crate) mod somebody;
 
 use uring_pool::{Cause, PgAioUringCaps, RingConfig, RingPool, Route};
@@ -28,9 +30,18 @@ pub(crate) fn pool_by(route: Route, config: RingConfig, rings: usize) -> RingPoo
     RingPool::builder(config).rings(rings).routes(&[route]).build().unwrap()
 }
 
-/// Lines of `/proc/self/maps`.
+/// The system's page size.
+pub(crate) fn page() -> usize {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as usize
+}
+
+/// Lines of `/proc/self/maps`. Under a sanitizer, whose allocator maps as it likes, only those of
+/// shared memory, such as all that this library maps is.
 pub(crate) fn maps() -> usize {
-    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+    let all = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let sanitized = sanitizer::sanitizer().is_some();
+    let shared = |line: &str| line.split(' ').nth(1).is_some_and(|mode| mode.ends_with('s'));
+    all.lines().filter(|line| !sanitized || shared(line)).count()
 }
 
 /// Open descriptors.

@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use serde_json::Value;
 
-use crate::run::{BINARY, file_of, folder, json, probed, uring_pool};
+use crate::run::{BINARY, file_of, folder, json, left_out, probed, uring_pool};
 
 const BLOCK: usize = 8192;
 
@@ -56,8 +56,11 @@ fn a_pool_adds_one_mapping_and_separate_rings_two_each() {
             assert!(mode[time].as_f64().unwrap() > 0.0, "{time} in {mode}");
         }
     }
+    let maps_count = !left_out("how many mappings the demo adds");
     assert_eq!(separate["route"], "separate");
-    assert_eq!(separate["maps_added"], 400);
+    if maps_count {
+        assert_eq!(separate["maps_added"], 400);
+    }
     assert_eq!(separate["bytes_per_ring"], 0);
 
     let caps = &probed()["caps"];
@@ -66,7 +69,9 @@ fn a_pool_adds_one_mapping_and_separate_rings_two_each() {
         let fallbacks = pooled["fallbacks"].as_array().unwrap();
         assert!(!fallbacks[0]["first"]["reason"].as_str().unwrap().is_empty(), "{pooled}");
     } else {
-        assert_eq!(pooled["maps_added"], 1);
+        if maps_count {
+            assert_eq!(pooled["maps_added"], 1);
+        }
         assert_eq!(pooled["bytes_per_ring"], caps["mem_init_size"]);
         assert_eq!(pooled["by_route"]["separate"], 0);
     }

@@ -63,6 +63,16 @@ impl Run {
     }
 }
 
+/// Whether a part of a test is to be left out under a sanitizer, said aloud if so: `./x sanitize`
+/// lists what it reads of that.
+pub(crate) fn left_out(what: &str) -> bool {
+    let sanitizer = std::env::var("URING_POOL_SANITIZER");
+    if let Ok(sanitizer) = &sanitizer {
+        eprintln!("LEFT OUT under {sanitizer}: {what}: its allocator maps memory of its own");
+    }
+    sanitizer.is_ok()
+}
+
 #[track_caller]
 pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
