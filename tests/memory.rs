@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::config;
-use common::memory::{self, Kind, callers, page};
+use common::memory::{self, Kind, callers};
+use common::{config, page};
 use uring_pool::{Memory, PgAioUringCaps, RingPool};
 
 const RINGS: usize = 4;

@@ -23,7 +23,6 @@ fn configs() -> Vec<RingConfig> {
         entries.retain(|&entries| entries <= 64);
     }
     for entries in entries {
->>>>>>> d1d476f (Let tests say what they leave out under a sanitizer, and leak nothing but where it is meant)
         let plain = config(entries);
         let sq = plain.sq_len();
         let mut sizes = vec![plain, plain.cq_entries(sq).unwrap()];
@@ -55,11 +54,10 @@ impl Ground {
     /// The pool, in all but what is behind.
     fn pool(&self, route: Route, config: RingConfig) -> RingPool {
         let builder = RingPool::builder(config).rings(RINGS).routes(&[route]);
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap();
         let len = self.len.get() - Self::BEHIND;
         // SAFETY: shared, zeroed, and touched only where no ring lies; it is unmapped after the
         // pool and its rings, and never used again.
-        unsafe { builder.build_in(self.base, len, page as usize) }.unwrap()
+        unsafe { builder.build_in(self.base, len, common::page()) }.unwrap()
     }
 
     fn byte(&self, offset: usize) -> NonNull<u8> {

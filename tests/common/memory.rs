@@ -33,7 +33,7 @@ pub(crate) fn pool(kind: Kind, builder: PoolBuilder) -> Result<RingPool> {
         Kind::Callers => {
             let bytes = builder.bytes()?;
             // SAFETY: shared, zeroed, given to nobody else, and never unmapped.
-            unsafe { builder.build_in(callers(bytes), bytes, page()) }
+            unsafe { builder.build_in(callers(bytes), bytes, super::page()) }
         }
     }
 }
@@ -56,8 +56,4 @@ pub(crate) fn callers(bytes: usize) -> NonNull<u8> {
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: a new mapping touches nothing that exists.
     unsafe { mmap_anonymous(None, len, protection, MapFlags::MAP_SHARED) }.unwrap().cast()
-}
-
-pub(crate) fn page() -> usize {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).unwrap().unwrap() as usize
 }
