@@ -55,6 +55,7 @@ in_words() {
     keyring) echo "the keys of the Debian archive" ;;
     qemu) echo "QEMU for x86-64 (runs other kernels)" ;;
     cpio) echo "cpio (packs what they run)" ;;
+    valgrind) echo "valgrind" ;;
     esac
 }
 
@@ -176,6 +177,10 @@ have_cpio() {
     command -v cpio >/dev/null 2>&1
 }
 
+have_valgrind() {
+    command -v valgrind >/dev/null 2>&1
+}
+
 at_least() { # MAJOR.MINOR[.…] MAJOR.MINOR
     [ -n "$1" ] || return 1
     major=${1%%.*} minor=${1#*.}
@@ -251,6 +256,7 @@ packages_for() { # NEED
     pacman:qemu) echo qemu-base ;;
     zypper:qemu) echo qemu-x86 ;;
     *:cpio) echo cpio ;;
+    *:valgrind) echo valgrind ;;
     esac
 }
 
