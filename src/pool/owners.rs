@@ -124,7 +124,7 @@ impl Owners {
         match fcntl(locks, FcntlArg::F_GETLK(&mut lock)) {
             // One's own locks are never in one's way, so for oneself this says nothing.
             Ok(_) if lock.l_type == libc::F_UNLCK as libc::c_short => {
-                (self.me() == Some(number)).then(|| Process::current().id())
+                (self.me() == Some(number)).then(std::process::id)
             }
             Ok(_) => Some(u32::try_from(lock.l_pid).unwrap_or(0)),
             // Where it cannot be told, nothing is taken from anybody.

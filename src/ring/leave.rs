@@ -9,7 +9,6 @@ use nix::errno::Errno;
 use super::flight::NOBODY;
 use super::op;
 use super::{Completions, Held, Ring};
-use crate::process::Process;
 
 /// How long a drop waits for cancelled requests. Most come back at once; a read from a dead
 /// network file system may take for ever.
@@ -76,7 +75,7 @@ impl<B: 'static> Drop for Ring<B> {
     fn drop(&mut self) {
         // In a forked child, requests and slot are the parent's, and the buffers are this child's
         // own copies, which no kernel writes to.
-        let inherited = self.owner != Process::current();
+        let inherited = self.is_inherited();
         let mut buffers = Vec::new();
         if !inherited {
             self.bring_home(&mut buffers);
