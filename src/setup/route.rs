@@ -151,9 +151,13 @@ impl Learned {
     }
 
     /// Notes what will be the same next time. A ring whose areas had to be contiguous may have
-    /// better luck with other pages, and a limit may be raised.
+    /// better luck with other pages, and a limit may be raised. Where a library misplaces one, it
+    /// misplaces all, and what is undone is charged to locked memory for a while.
     pub(super) fn note(&self, refusal: Refusal) {
-        if matches!(refusal.cause, Cause::LibraryLacksInitMem | Cause::NoMmapUnsupported) {
+        if matches!(
+            refusal.cause,
+            Cause::LibraryLacksInitMem | Cause::NoMmapUnsupported | Cause::Misplaced { .. }
+        ) {
             let _ = self.0[refusal.route.index()].set(refusal);
         }
     }
