@@ -53,7 +53,7 @@ pub(super) unsafe fn attempt(
 }
 
 /// Says where the areas are: in the fields that headers before Linux 6.5 call reserved.
-fn place(params: &mut sys::io_uring_params, sqes: NonNull<u8>, rings: NonNull<u8>) {
+pub(super) fn place(params: &mut sys::io_uring_params, sqes: NonNull<u8>, rings: NonNull<u8>) {
     // The kernel is told the addresses as numbers and writes through them.
     let sqes = sqes.as_ptr().expose_provenance() as u64;
     let rings = rings.as_ptr().expose_provenance() as u64;
@@ -73,7 +73,10 @@ fn place(params: &mut sys::io_uring_params, sqes: NonNull<u8>, rings: NonNull<u8
 ///
 /// # Safety
 /// The areas that `params` names are the caller's to give.
-unsafe fn io_uring_setup(entries: u32, params: &mut sys::io_uring_params) -> Result<i32, Errno> {
+pub(super) unsafe fn io_uring_setup(
+    entries: u32,
+    params: &mut sys::io_uring_params,
+) -> Result<i32, Errno> {
     // SAFETY: the pointer is to a struct of the size that the kernel reads and writes; about the
     // areas in it the caller has promised.
     let fd =
@@ -81,12 +84,12 @@ unsafe fn io_uring_setup(entries: u32, params: &mut sys::io_uring_params) -> Res
     Errno::result(fd).map(|fd| fd as i32)
 }
 
-/// What liburing's `io_uring_setup_ring_pointers` and `__io_uring_queue_init_params` do, with the
-/// fields that this version has.
+/// What liburing's `io_uring_setup_ring_pointers` and `__io_uring_queue_init_params` do, in all
+/// releases.
 ///
 /// # Safety
 /// The kernel has set up a ring with these parameters at these addresses.
-unsafe fn fill(
+pub(super) unsafe fn fill(
     fd: i32,
     p: &sys::io_uring_params,
     sqes: NonNull<u8>,
@@ -120,6 +123,8 @@ unsafe fn fill(
     }
     cq.ring_ptr = rings.as_ptr().cast();
 
+    // Fields that headers before 2.3 (these) and 2.2 (`enter_ring_fd`) have as padding. A newer
+    // library may be loaded than the headers are of, and reads them.
     #[cfg(have_ring_mask)]
     {
         raw.sq.ring_mask = p.sq_entries - 1;
@@ -127,12 +132,21 @@ unsafe fn fill(
         raw.cq.ring_mask = p.cq_entries - 1;
         raw.cq.ring_entries = p.cq_entries;
     }
+    #[cfg(not(have_ring_mask))]
+    {
+        raw.sq.pad[..2].copy_from_slice(&[p.sq_entries - 1, p.sq_entries]);
+        raw.cq.pad[..2].copy_from_slice(&[p.cq_entries - 1, p.cq_entries]);
+    }
     raw.flags = p.flags;
     raw.features = p.features;
     raw.ring_fd = fd;
     #[cfg(have_enter_ring_fd)]
     {
         raw.enter_ring_fd = fd;
+    }
+    #[cfg(not(have_enter_ring_fd))]
+    {
+        raw.pad[0] = fd as u32;
     }
 
     // SQE slots map one to one, as liburing sets them up.
@@ -149,6 +163,7 @@ unsafe fn fill(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Cause;
 
     #[test]
     fn addresses_go_where_the_kernel_looks_for_them() {
@@ -165,6 +180,36 @@ mod tests {
         // linux/io_uring.h since 6.5: sq_off.user_addr and cq_off.user_addr.
         assert_eq!((word(72), word(112)), (0x1111_0000, 0x2222_0000));
         assert_eq!(size_of::<sys::io_uring_params>(), 120);
+    }
+
+    /// A program built on one release may run on a newer one, whose functions read these.
+    #[test]
+    fn fields_that_newer_libraries_read_are_filled_whatever_the_headers_call_them() {
+        use crate::region::{Region, page_size};
+        let config = RingConfig::new(8).unwrap().cq_entries(32).unwrap();
+        let layout = RingLayout::new(&config, page_size()).unwrap();
+        let region = Region::anonymous(layout.stride).unwrap();
+        let memory = SlotMemory { region: &region, offset: 0, len: layout.stride };
+        // SAFETY: a fresh region, which outlives the ring.
+        let ring = match unsafe { attempt(&config, &layout, memory) } {
+            Ok(ring) => ring,
+            Err(failed) => return assert_eq!(failed.cause, Cause::NoMmapUnsupported),
+        };
+        let base = std::ptr::from_ref(ring.raw()).cast::<u8>();
+        let word = |offset: usize| {
+            assert!(offset + 4 <= size_of::<sys::io_uring>());
+            // SAFETY: inside the struct, as was just seen.
+            let field = unsafe { base.add(offset) };
+            // SAFETY: four initialised bytes of a plain C struct.
+            unsafe { field.cast::<u32>().read_unaligned() }
+        };
+        let pointer = size_of::<usize>();
+        let sq = 10 * pointer + 8;
+        let cq = sq + 16 + 9 * pointer;
+        // liburing.h since 2.3: ring_mask and ring_entries of either; since 2.2: enter_ring_fd.
+        assert_eq!([word(sq), word(sq + 4)], [7, 8]);
+        assert_eq!([word(cq), word(cq + 4)], [31, 32]);
+        assert_eq!(word(cq + 16 + 12), ring.fd() as u32);
     }
 
     /// Where liburing itself can do it, it must come to the same struct.
