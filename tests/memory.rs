@@ -4,7 +4,7 @@
 mod common;
 
 use common::memory::{self, Kind, callers};
-use common::{config, page};
+use common::{config, page, routes_here};
 use uring_pool::{Memory, PgAioUringCaps, RingPool};
 
 const RINGS: usize = 4;
@@ -40,6 +40,53 @@ fn rings_work_in_every_kind_of_memory_by_the_route_that_was_found_for_it() {
         }
         drop(rings);
         assert_eq!(pool.stats().idle, RINGS, "{kind}");
+    }
+}
+
+/// `io_uring_queue_exit` of liburing 2.5 to 2.7 unmaps the SQEs, whose pages are the caller's.
+#[test]
+fn closed_rings_leave_the_callers_memory_mapped() {
+    let config = config(64);
+    for route in routes_here(&config) {
+        let builder = || RingPool::builder(config).rings(RINGS).routes(&[route]);
+        let bytes = builder().bytes().unwrap();
+        let base = callers(bytes + page());
+        // SAFETY: inside the mapping.
+        let behind = unsafe { base.add(bytes) };
+        // SAFETY: mapped, and not the pool's.
+        unsafe { behind.write_bytes(0xa5, page()) };
+        // SAFETY: shared, zeroed, given to nobody else, and never unmapped.
+        let pool = unsafe { builder().build_in(base, bytes, page()) }.unwrap();
+        let is_whole = |when: &str| {
+            let mut resident = vec![0u8; bytes / page() + 1];
+            let (at, len) = (base.as_ptr().cast(), bytes + page());
+            // SAFETY: a byte for each page; what is not mapped is an error.
+            let mapped = unsafe { nix::libc::mincore(at, len, resident.as_mut_ptr()) };
+            assert_eq!(mapped, 0, "by the route {route}, {when}: pages are missing");
+        };
+        // One is closed by its user, one is left to the pool, one outlives the pool's handle.
+        let mut raw = uring_pool::sys::io_uring::default();
+        // SAFETY: the ring is never used.
+        drop(unsafe { pool.claim_raw(&mut raw) }.unwrap());
+        is_whole("after a ring was recycled");
+        let late = pool.claim::<()>().unwrap();
+        drop(pool.claim::<()>().unwrap());
+        drop(pool);
+        is_whole("while a ring is still open");
+        drop(late);
+        is_whole("after the last ring was closed");
+        for offset in (0..bytes).step_by(page()) {
+            // SAFETY: mapped, as was just seen, and the pool is gone; its pages were replaced.
+            let byte = unsafe { base.add(offset) };
+            // SAFETY: as above.
+            unsafe { byte.write_volatile(1) };
+        }
+        for offset in 0..page() {
+            // SAFETY: inside the mapping.
+            let byte = unsafe { behind.add(offset) };
+            // SAFETY: as above.
+            assert_eq!(unsafe { byte.read_volatile() }, 0xa5, "byte {offset} behind the pool");
+        }
     }
 }
 
