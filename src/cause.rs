@@ -101,7 +101,7 @@ pub enum Cause {
     NotContiguous,
 
     /// `io_uring_queue_init_mem` refused what the kernel then took when asked directly (liburing
-    /// 2.7 and 2.8 with some sizes on Linux 6.5).
+    /// 2.6 and newer on Linux 6.5, where it would not place rings rightly).
     #[error("this liburing's io_uring_queue_init_mem refuses a ring that the kernel itself takes")]
     LibraryRefused,
 

@@ -1,5 +1,5 @@
-//! Which liburing this was built with, and which kernel it runs on. Told, never decided on: routes
-//! are chosen by trying them.
+//! Which liburing this was built with, and which kernel it runs on. Told, and not what routes are
+//! chosen by: those are tried.
 
 use std::fmt;
 

@@ -224,7 +224,8 @@ mod tests {
         let slot =
             |i| SlotMemory { region: &region, offset: i * layout.stride, len: layout.stride };
         // SAFETY: two slots of a fresh region, which outlives both rings.
-        let theirs = unsafe { init_mem::attempt(&config, &layout, slot(0)) };
+        let theirs =
+            unsafe { init_mem::attempt(init_mem::Library::at_hand(), &config, &layout, slot(0)) };
         // SAFETY: as above.
         let ours = unsafe { attempt(&config, &layout, slot(1)) };
         let (theirs, ours) = match (theirs, ours) {

@@ -1,14 +1,17 @@
 //! The route `init_mem`: `io_uring_queue_init_mem`, as PostgreSQL does it.
 #![allow(unsafe_code)]
 
-#[cfg(any(have_init_mem, have_memory_size_params))]
+use std::ffi::{c_int, c_uint, c_void};
+
 use liburing_sys as sys;
 
-#[cfg(any(have_init_mem, have_memory_size_params))]
-use super::params;
-use super::{Failed, OpenRing, SlotMemory};
-use crate::config::RingConfig;
+use super::open_ring::close_descriptor;
+use super::placement::Reported;
+use super::{Failed, OpenRing, Route, SlotMemory, loaded_version, params, result_of};
+use crate::config::{RingConfig, SetupFlags};
+use crate::error::Cause;
 use crate::layout::RingLayout;
+use crate::version::Version;
 
 /// Bytes that the library says it needs for a ring of this configuration, where it has
 /// `io_uring_memory_size_params` (2.11). A hint for the stride, never less than our own.
@@ -27,39 +30,69 @@ pub(super) fn bytes_the_library_wants(config: &RingConfig) -> Option<usize> {
     }
 }
 
-/// The size that the library is told the memory has. It only holds its own reckoning against it,
-/// which in 2.9 asks for more than a ring takes on kernels before 6.6, and then answers ENOMEM for
-/// a kernel that it did not ask. SQEs it puts at the start and the rings at the page after them,
-/// where ours are at the latest, so it cannot leave the slot; and where the ring lies is checked.
-#[cfg(have_init_mem)]
-const ALL_THE_ROOM: usize = isize::MAX as usize;
+/// Entries, ring, parameters, memory and its bytes; returns the bytes used, or `-errno`.
+pub(super) type QueueInitMem = unsafe extern "C" fn(
+    c_uint,
+    *mut sys::io_uring,
+    *mut sys::io_uring_params,
+    *mut c_void,
+    usize,
+) -> c_int;
+
+/// What this route takes of the library: the one at hand, or a test's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Library {
+    /// `None` if the library that this was built with does not have it.
+    pub(super) queue_init_mem: Option<QueueInitMem>,
+    /// The version that is loaded, which may be another than the headers'.
+    pub(super) loaded: Option<Version>,
+}
+
+impl Library {
+    pub(super) fn at_hand() -> Self {
+        #[cfg(have_init_mem)]
+        let queue_init_mem: Option<QueueInitMem> = Some(sys::io_uring_queue_init_mem);
+        #[cfg(not(have_init_mem))]
+        let queue_init_mem = None;
+        Self { queue_init_mem, loaded: loaded_version() }
+    }
+
+    /// Flags to ask with, so that the library writes nowhere but in the slot.
+    ///
+    /// Since 2.6 it tries `NO_SQARRAY` first, and then, where the kernel does not know that (before
+    /// Linux 6.6), without. At this second try 2.7 to 2.14 count the index array to the SQEs, and
+    /// put the rings so much later: with 64 entries a page, into the next slot, where the kernel
+    /// then writes the rings' header, and the library the array. No check can come before that.
+    /// Whoever asks for `NO_SQARRAY` gets the first try alone.
+    ///
+    /// 2.5 has that one try, without, and must not be asked: it fills the array whatever the flags
+    /// say.
+    fn flags(self) -> SetupFlags {
+        match self.loaded {
+            Some(loaded) if loaded >= Version::new(2, 6) => SetupFlags::NO_SQARRAY,
+            _ => SetupFlags::empty(),
+        }
+    }
+}
 
 /// # Safety
 /// `memory` is zeroed, nobody else uses it, and its region stays mapped while the ring lives.
-#[cfg(have_init_mem)]
 pub(super) unsafe fn attempt(
+    library: Library,
     config: &RingConfig,
     layout: &RingLayout,
     memory: SlotMemory<'_>,
 ) -> Result<OpenRing, Failed> {
-    use super::open_ring::close_descriptor;
-    use super::placement::Reported;
-    use super::{Route, result_of};
-
+    let queue_init_mem = library.queue_init_mem.ok_or(Cause::LibraryLacksInitMem)?;
     let base = memory.base();
     let mut raw = sys::io_uring::default();
     let mut params = params(config);
+    params.flags |= library.flags().bits();
     // SAFETY: `base` begins a slot of zeroed bytes that is ours alone (the caller's promise),
-    // page-aligned since slots are whole pages, and long enough for what the kernel puts there
-    // (`RingLayout`), whatever the library is told; the other pointers are to locals.
+    // page-aligned since slots are whole pages, and as long as is said; no release with these
+    // flags reckons to need more, or puts anything outside. The other pointers are to locals.
     let returned = unsafe {
-        sys::io_uring_queue_init_mem(
-            config.entries(),
-            &mut raw,
-            &mut params,
-            base.as_ptr().cast(),
-            ALL_THE_ROOM,
-        )
+        queue_init_mem(config.entries(), &mut raw, &mut params, base.as_ptr().cast(), memory.len)
     };
     // What it returns, the bytes used, is too small in 2.5 to 2.14 for some sizes; the kernel's
     // own offsets are what counts.
@@ -75,17 +108,4 @@ pub(super) unsafe fn attempt(
             Err(cause.into())
         }
     }
-}
-
-/// The library that this was built with does not have the function.
-///
-/// # Safety
-/// None is needed: it touches nothing.
-#[cfg(not(have_init_mem))]
-pub(super) unsafe fn attempt(
-    _: &RingConfig,
-    _: &RingLayout,
-    _: SlotMemory<'_>,
-) -> Result<OpenRing, Failed> {
-    Err(crate::error::Cause::LibraryLacksInitMem.into())
 }

@@ -15,6 +15,8 @@ mod placement;
 mod probe;
 mod route;
 mod separate;
+#[cfg(test)]
+mod stand_ins;
 mod why;
 
 use nix::errno::Errno;
@@ -24,6 +26,7 @@ use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
 use crate::region::{Region, page_size};
 
+use init_mem::Library;
 pub use library::loaded_version;
 pub(crate) use open_ring::OpenRing;
 pub(crate) use patience::Among;
@@ -112,7 +115,7 @@ pub(crate) unsafe fn open(
         }
         again = true;
         // SAFETY: forwarded to the caller; the memory is zeroed, at first by it, then by `clear`.
-        unsafe { open_now(config, layout, routes, learned, memory) }
+        unsafe { open_now(Library::at_hand(), config, layout, routes, learned, memory) }
     })?;
     Ok(ring.having_waited(waited))
 }
@@ -121,6 +124,7 @@ pub(crate) unsafe fn open(
 /// As [`open`]; nobody waits here.
 #[allow(unsafe_code)]
 unsafe fn open_now(
+    library: Library,
     config: &RingConfig,
     layout: &RingLayout,
     routes: RouteSet,
@@ -144,7 +148,7 @@ unsafe fn open_now(
             }
             // SAFETY: the caller gives us the memory alone and for as long as the ring lives; it
             // is zeroed, first by the caller and after a failed attempt by `clear`.
-            unsafe { attempt_in(route, config, layout, memory) }
+            unsafe { attempt_in(route, library, config, layout, memory) }
         };
         match attempt {
             Ok(ring) => {
@@ -172,13 +176,14 @@ unsafe fn open_now(
 #[allow(unsafe_code)]
 unsafe fn attempt_in(
     route: Route,
+    library: Library,
     config: &RingConfig,
     layout: &RingLayout,
     memory: SlotMemory<'_>,
 ) -> Result<OpenRing, Failed> {
     match route {
         // SAFETY: forwarded to the caller.
-        Route::InitMem => unsafe { init_mem::attempt(config, layout, memory) },
+        Route::InitMem => unsafe { init_mem::attempt(library, config, layout, memory) },
         // SAFETY: forwarded to the caller.
         Route::Direct => unsafe { direct::attempt(config, layout, memory) },
         Route::Separate => unreachable!("needs no memory of ours"),
