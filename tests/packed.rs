@@ -205,21 +205,32 @@ fn full_and_wrapped_queues_of_packed_rings_hold_only_their_own_entries_and_no_by
 }
 
 #[test]
-fn neighbours_of_a_ring_that_comes_and_goes_keep_their_completions() {
+fn neighbours_of_a_ring_that_comes_and_goes_keep_their_requests_and_completions() {
     let config = config(64);
-    for route in routes_here(&config) {
-        let pool = pool_by(route, config, 3);
+    // And one that tries for itself what works here: an attempt that fails is seen by nobody else.
+    let any = RingPool::builder(config).rings(4).build().unwrap();
+    let pools = routes_here(&config).into_iter().map(|route| pool_by(route, config, 4));
+    for pool in pools.chain([any]) {
         let mut left = pool.claim_slot::<()>(0).unwrap();
-        let mut right = pool.claim_slot::<()>(2).unwrap();
+        let mut ahead = pool.claim_slot::<()>(2).unwrap();
+        let mut right = pool.claim_slot::<()>(3).unwrap();
         for round in 0..100u64 {
             fill(&mut left, 1 << 48 | round << 32);
             fill(&mut right, 2 << 48 | round << 32);
+            // What is prepared only the memory knows, until it is submitted.
+            let mut prepared = ahead.batch();
+            for i in 0..64 {
+                prepared.nop().tag(3 << 48 | round << 32 | i).push().unwrap();
+            }
             // A raw lease is closed and its pages are replaced each time.
             let mut raw = uring_pool::sys::io_uring::default();
             // SAFETY: the ring is never used.
             let lease = unsafe { pool.claim_raw(&mut raw) }.unwrap();
             assert_eq!(lease.slot(), 1);
             drop(lease);
+            assert_eq!(prepared.submit().unwrap(), 64);
+            let tags: Vec<u64> = ahead.wait(64).unwrap().map(|done| done.tag).collect();
+            assert!(tags.into_iter().eq((0..64).map(|i| 3 << 48 | round << 32 | i)), "{round}");
             check(&mut left, 1 << 48 | round << 32, "left");
             check(&mut right, 2 << 48 | round << 32, "right");
         }
