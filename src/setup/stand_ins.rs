@@ -23,16 +23,17 @@ use crate::version::{Version, kernel_release};
 thread_local! {
     /// How often a stand-in was called by this test.
     static CALLS: Cell<usize> = const { Cell::new(0) };
-    /// The flags that it was given last.
-    static FLAGS: Cell<u32> = const { Cell::new(0) };
+    /// The flags and the room that it was given last.
+    static GIVEN: Cell<(u32, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// # Safety
 /// `params` is valid.
-unsafe fn note_call(params: *mut sys::io_uring_params) {
+unsafe fn note_call(params: *mut sys::io_uring_params, room: usize) {
     CALLS.set(CALLS.get() + 1);
     // SAFETY: the caller's promise.
-    FLAGS.set(unsafe { (*params).flags });
+    let flags = unsafe { (*params).flags };
+    GIVEN.set((flags, room));
 }
 
 /// Puts the SQEs and the rings at these pages of the memory, and returns this.
@@ -44,10 +45,10 @@ unsafe extern "C" fn at_pages<const SQES: isize, const RINGS: isize, const RETUR
     ring: *mut sys::io_uring,
     params: *mut sys::io_uring_params,
     buf: *mut c_void,
-    _: usize,
+    size: usize,
 ) -> c_int {
     // SAFETY: forwarded to the caller.
-    unsafe { note_call(params) };
+    unsafe { note_call(params, size) };
     let page = |n: isize| {
         let at = buf.cast::<u8>().wrapping_offset(n * page_size() as isize);
         NonNull::new(at).expect("not at null")
@@ -71,10 +72,10 @@ unsafe extern "C" fn at_pages<const SQES: isize, const RINGS: isize, const RETUR
     RETURNS
 }
 
-/// Writes all over the memory, and returns this.
+/// Writes all over two pages of the memory, and returns this.
 ///
 /// # Safety
-/// As `io_uring_queue_init_mem`.
+/// As `io_uring_queue_init_mem`, and there are two pages.
 unsafe extern "C" fn scribbles<const RETURNS: c_int>(
     _: c_uint,
     _: *mut sys::io_uring,
@@ -83,9 +84,9 @@ unsafe extern "C" fn scribbles<const RETURNS: c_int>(
     size: usize,
 ) -> c_int {
     // SAFETY: forwarded to the caller.
-    unsafe { note_call(params) };
+    unsafe { note_call(params, size) };
     // SAFETY: so much memory was given.
-    unsafe { buf.write_bytes(0xff, size) };
+    unsafe { buf.write_bytes(0xff, 2 * page_size()) };
     RETURNS
 }
 
@@ -104,7 +105,7 @@ unsafe extern "C" fn as_2_9_before_linux_6_6(
     // SAFETY: the caller's promise.
     if unsafe { (*params).flags } & SetupFlags::NO_SQARRAY.bits() != 0 {
         // SAFETY: forwarded to the caller.
-        unsafe { note_call(params) };
+        unsafe { note_call(params, size) };
         return -(Errno::EINVAL as c_int);
     }
     if size < 3 * page_size() {
@@ -342,14 +343,16 @@ fn a_library_never_gets_to_the_try_that_lays_rings_into_the_next_slot() {
 }
 
 #[test]
-fn the_flag_that_keeps_it_from_that_is_for_the_library_that_is_loaded() {
+fn it_is_told_the_true_room_and_the_flag_that_goes_with_the_release_that_is_loaded() {
     let Some(ground) = Ground::new(config()) else { return };
     let asked = |loaded| {
         ground.slot(1).renew().unwrap();
         let only = RouteSet::only(&[Route::InitMem]);
         let ring = ground.open_with(at_pages::<0, 1, 0>, loaded, only, 1).unwrap();
         assert_eq!(ring.route(), Route::InitMem);
-        FLAGS.get() & SetupFlags::NO_SQARRAY.bits() != 0
+        let (flags, room) = GIVEN.get();
+        assert_eq!(room, ground.layout.stride, "a library that keeps to it cannot leave the slot");
+        flags & SetupFlags::NO_SQARRAY.bits() != 0
     };
     // 2.5 writes to the array even where there is none, that is, over the rings' header.
     assert!(!asked(Version::new(2, 5)));
