@@ -5,7 +5,8 @@ mod common;
 
 use common::memory::{self, Kind, callers};
 use common::{config, page, routes_here};
-use uring_pool::{Memory, PgAioUringCaps, RingPool};
+use nix::errno::Errno;
+use uring_pool::{Cause, Fallback, Memory, PgAioUringCaps, Refusal, RingPool, Route};
 
 const RINGS: usize = 4;
 
@@ -103,4 +104,37 @@ fn memory_that_is_too_small_or_does_not_begin_at_a_page_is_refused() {
     // SAFETY: refused before it is used.
     let askew = unsafe { builder().build_in(askew, bytes, page()) }.unwrap_err();
     assert!(askew.to_string().contains("at a page"), "{askew}");
+}
+
+#[test]
+fn memory_of_a_file_on_a_disk_is_refused_by_the_kernel_itself_and_told() {
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+    use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+    let file = tempfile::NamedTempFile::new().unwrap();
+    if statfs(file.path()).unwrap().filesystem_type() == TMPFS_MAGIC {
+        return common::cannot("memory of a file on a disk", "files here are in memory");
+    }
+    let builder = || RingPool::builder(config(8)).rings(RINGS);
+    let bytes = builder().bytes().unwrap();
+    file.as_file().set_len(bytes as u64).unwrap();
+    let len = std::num::NonZeroUsize::new(bytes).unwrap();
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping touches nothing that exists.
+    let base = unsafe { mmap(None, len, protection, MapFlags::MAP_SHARED, file.as_file(), 0) };
+    let base = base.unwrap().cast();
+    // SAFETY: never unmapped, and nobody else's. It is of a file, which it must not be: the kernel
+    // refuses it before it uses it.
+    let pool = unsafe { builder().fallback(Fallback::Deny).build_in(base, bytes, page()) };
+    let error = pool.unwrap().claim::<()>().unwrap_err();
+    let (cause, errno) = if routes_here(&config(8))[0].is_combined() {
+        (Cause::MemoryUnusable, Errno::EFAULT)
+    } else {
+        (Cause::NoMmapUnsupported, Errno::EINVAL)
+    };
+    common::refused::says(&error, errno, cause, &[]);
+    // SAFETY: as above.
+    let pool = unsafe { builder().build_in(base, bytes, page()) }.unwrap();
+    let ring = pool.claim::<()>().unwrap();
+    assert_eq!(ring.route(), Route::Separate);
+    assert_eq!(ring.refusals().last().map(Refusal::cause), Some(cause));
 }

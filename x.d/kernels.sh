@@ -28,6 +28,8 @@ kernel_expectation() { # KERNEL
 untested() { # KERNEL
     # 5.10.162 and newer have the io_uring of 5.15, which no longer charges, and 7.2 has stopped again.
     echo "this kernel does not charge rings to locked memory"
+    # There is no disk.
+    echo "memory of a file on a disk: files here are in memory"
     case $1 in
     bullseye | bookworm)
         echo "one mapping: needs Linux 6.5"
@@ -35,7 +37,7 @@ untested() { # KERNEL
         # Where liburing has no function for it, it is not tried.
         [ "$name" = bookworm ] || echo "memory of our own: needs Linux 6.5"
         echo "kernel.io_uring_disabled: needs Linux 6.6"
-        # There is no disk, and files in memory are read so since 6.6.
+        # Files in memory are read so since 6.6.
         echo "direct I/O: no file here takes it: Invalid argument (os error 22)"
         ;;
     esac
