@@ -13,8 +13,8 @@ use crate::error::{Cause, write_cause};
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Route {
-    /// `io_uring_queue_init_mem`, in the pool's memory: liburing 2.5 and newer, Linux 6.5 and
-    /// newer.
+    /// `io_uring_queue_init_mem`, in the pool's memory: liburing 2.5 and newer, Linux 6.6 and newer
+    /// (with liburing 2.5, Linux 6.5: later releases place rings wrongly there, and are not let).
     InitMem,
     /// `io_uring_setup(2)` with `IORING_SETUP_NO_MMAP`, in the pool's memory: any liburing 2.x,
     /// Linux 6.5 and newer.
