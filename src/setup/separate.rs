@@ -10,7 +10,7 @@ use crate::error::Cause;
 use crate::layout::RingLayout;
 
 /// Whether liburing knows wide SQEs and CQEs: it does since 2.2, as it does registered rings.
-const KNOWS_WIDE_ENTRIES: bool = cfg!(have_register_ring_fd);
+pub(super) const KNOWS_WIDE_ENTRIES: bool = cfg!(have_register_ring_fd);
 
 /// Sets a ring up with mappings of its own; `layout` is only for telling what it takes.
 pub(super) fn attempt(config: &RingConfig, layout: &RingLayout) -> Result<OpenRing, Failed> {
