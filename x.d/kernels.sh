@@ -34,6 +34,7 @@ untested() { # KERNEL
     bullseye | bookworm)
         echo "one mapping: needs Linux 6.5"
         echo "packed rings: needs Linux 6.5"
+        echo "misplaced rings with SQE128: needs Linux 6.10"
         # Where liburing has no function for it, it is not tried.
         [ "$name" = bookworm ] || echo "memory of our own: needs Linux 6.5"
         echo "kernel.io_uring_disabled: needs Linux 6.6"
