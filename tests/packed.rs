@@ -71,10 +71,14 @@ impl Ground {
         (offset.wrapping_mul(0x9e37_79b9) >> 13) as u8
     }
 
-    fn write_marks(&self, gaps: &[Range<usize>]) {
+    /// What nobody has written to so far.
+    fn write_marks(&self, gaps: &[Range<usize>], what: &str) {
         for offset in gaps.iter().cloned().flatten() {
+            let at = self.byte(offset);
+            // SAFETY: mapped; if a kernel has written to it all the same, the test fails.
+            assert_eq!(unsafe { at.read_volatile() }, 0, "{what}: byte {offset} is no ring's");
             // SAFETY: mapped, and nobody's.
-            unsafe { self.byte(offset).write_volatile(Self::mark(offset)) };
+            unsafe { at.write_volatile(Self::mark(offset)) };
         }
     }
 
@@ -169,7 +173,7 @@ fn drive(config: RingConfig, route: Route) {
         used.extend(ground.areas(ring, &config));
     }
     let gaps = gaps_between(used, ground.len.get());
-    ground.write_marks(&gaps);
+    ground.write_marks(&gaps, &what);
     // Once suffices to wrap, and large queues take their time.
     let rounds = if config.sq_len() < 1024 { 3 } else { 1 };
     for round in 0..rounds {
