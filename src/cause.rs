@@ -142,6 +142,11 @@ pub enum Cause {
         limit: u32,
     },
 
+    /// The request may start after it is submitted, when the kernel looks its descriptor up by
+    /// number, and only borrows it.
+    #[error("the request may start late, and nothing keeps its descriptor open until then")]
+    DescriptorNotKept,
+
     /// `EEXIST`: the ring has a single issuer, and this is another thread or process.
     #[error("the ring has a single issuer, and this is not it")]
     NotTheIssuer,
@@ -269,6 +274,7 @@ impl Cause {
             Cause::NoSlotFree { .. } => "return a ring first, or make the pool with more slots",
             Cause::SubmissionFull { .. } => "submit the batch, then go on",
             Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
+            Cause::DescriptorNotKept => "let the request keep it (`Prepared::keep`)",
             Cause::NotTheIssuer => "submit from the thread that claimed the ring",
             Cause::Inherited => "claim a ring in this process",
             Cause::LibraryMapsTooLittle => "build with liburing 2.2 or newer",

@@ -20,14 +20,16 @@ pub use caps::PgAioUringCaps;
 pub use config::{MAX_CQ_ENTRIES, MAX_ENTRIES, RingConfig};
 pub use error::{Cause, Error, Result};
 pub use limits::{Limit, Limits};
-pub use operations::{Features, operation_name};
+pub use operations::{Features, Operation, operation_name};
 pub use pool::{
     Fallback, FallbackStats, Make, Need, Plan, PoolBuilder, RawRing, Resource, RingPool, Stats,
     Verdict,
 };
 pub use region::Memory;
 pub use ring::{
-    Batch, Buf, BufMut, Completion, Completions, Full, Prepared, Returned, Ring, SubmitError,
+    Advice, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion, Completions, Dir,
+    Fallocate, Full, PollEvents, Prepared, RecvFlags, RequestId, Returned, Ring, SendFlags,
+    SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
 };
 pub use setup::{Refusal, Route, loaded_version};
 pub use version::{Version, kernel_release};

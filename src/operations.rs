@@ -126,6 +126,71 @@ const OPERATIONS: [&str; 65] = [
     "uring_cmd128",
 ];
 
+/// The operations that [`Batch`](crate::Batch) has a method for, by the numbers that the kernel gives
+/// them (`enum io_uring_op`).
+///
+/// [`PgAioUringCaps::supports`](crate::PgAioUringCaps::supports) says whether a kernel knows one:
+///
+/// ```
+/// # use uring_pool::{Operation, PgAioUringCaps, RingConfig};
+/// let caps = PgAioUringCaps::check(&RingConfig::new(8)?)?;
+/// assert_ne!(caps.supports(Operation::Splice.into()), Some(false), "it is of Linux 5.7");
+/// # Ok::<(), uring_pool::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Operation {
+    /// `IORING_OP_NOP`.
+    Nop = 0,
+    /// `IORING_OP_READV`.
+    Readv = 1,
+    /// `IORING_OP_WRITEV`.
+    Writev = 2,
+    /// `IORING_OP_FSYNC`.
+    Fsync = 3,
+    /// `IORING_OP_POLL_ADD`.
+    PollAdd = 6,
+    /// `IORING_OP_SYNC_FILE_RANGE`.
+    SyncFileRange = 8,
+    /// `IORING_OP_TIMEOUT`.
+    Timeout = 11,
+    /// `IORING_OP_ACCEPT`.
+    Accept = 13,
+    /// `IORING_OP_ASYNC_CANCEL`.
+    AsyncCancel = 14,
+    /// `IORING_OP_LINK_TIMEOUT`.
+    LinkTimeout = 15,
+    /// `IORING_OP_CONNECT`.
+    Connect = 16,
+    /// `IORING_OP_FALLOCATE`.
+    Fallocate = 17,
+    /// `IORING_OP_OPENAT`.
+    Openat = 18,
+    /// `IORING_OP_CLOSE`.
+    Close = 19,
+    /// `IORING_OP_STATX`.
+    Statx = 21,
+    /// `IORING_OP_READ`.
+    Read = 22,
+    /// `IORING_OP_WRITE`.
+    Write = 23,
+    /// `IORING_OP_FADVISE`.
+    Fadvise = 24,
+    /// `IORING_OP_SEND`.
+    Send = 26,
+    /// `IORING_OP_RECV`.
+    Recv = 27,
+    /// `IORING_OP_SPLICE`.
+    Splice = 30,
+}
+
+impl From<Operation> for u8 {
+    fn from(op: Operation) -> u8 {
+        op as u8
+    }
+}
+
 /// The name of operation `op` (`IORING_OP_*` in lower case); `op N` for one newer than this crate.
 #[must_use]
 pub fn operation_name(op: u8) -> String {

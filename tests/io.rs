@@ -5,20 +5,12 @@ mod common;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::rings::rings;
 use common::{config, pool_by, routes_here};
-use uring_pool::{Cause, Ring, RingConfig, RingPool};
-
-/// A ring by each route.
-fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
-    let claim = |route| match pool_by(route, config, 2).claim::<B>() {
-        // Of `separate` alone, whose memory is the library's.
-        Err(error) if error.cause() == Cause::LibraryMapsTooLittle => None,
-        ring => Some(ring.unwrap()),
-    };
-    routes_here(&config).into_iter().filter_map(claim).collect()
-}
+use uring_pool::{Cause, Ring, RingPool};
 
 fn nops(ring: &mut Ring<()>, tags: std::ops::Range<u64>) {
     let mut batch = ring.batch();
@@ -31,7 +23,7 @@ fn nops(ring: &mut Ring<()>, tags: std::ops::Range<u64>) {
 #[test]
 fn what_is_written_is_read_back_whatever_the_route() {
     for mut ring in rings::<Vec<u8>>(config(8)) {
-        let file = tempfile::tempfile().unwrap();
+        let file = Arc::new(tempfile::tempfile().unwrap());
         let block = |i: u8| vec![i; 4096];
         let mut batch = ring.batch();
         for i in 0..8u8 {

@@ -53,7 +53,9 @@ fn a_ring_that_a_child_has_used_starts_where_the_child_left_it() {
         let child = in_child(|| {
             let mut ring = pool.claim::<()>().unwrap();
             let mut batch = ring.batch();
-            (0..5).for_each(|_| batch.nop().push().unwrap());
+            for _ in 0..5 {
+                batch.nop().push().unwrap();
+            }
             batch.submit().unwrap();
             assert_eq!(ring.wait(5).unwrap().count(), 5);
         });

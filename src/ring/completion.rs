@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use super::Ring;
+use super::extra::Extra;
+use super::flight::Request;
 
 /// A request that is done.
 #[derive(Debug)]
@@ -11,11 +14,15 @@ use super::Ring;
 pub struct Completion<B> {
     /// The number that the request was given.
     pub tag: u64,
-    /// What the operation returned: bytes for reads and writes, 0 for others, or its error.
+    /// What the operation returned: bytes for transfers, what else its method says, 0 for most; or
+    /// its error.
     pub result: io::Result<u32>,
     /// The request's buffer, if it had one: yours again. Of a read, the first `result` bytes are
     /// the file's; its length is unchanged.
     pub buf: Option<B>,
+    /// The descriptor that the request opened; or that it was to close, if it was cancelled before
+    /// it began. Closed, if nobody takes it.
+    pub fd: Option<OwnedFd>,
 }
 
 /// The completions that are there. Each one taken frees its place in the queue; those not taken
@@ -26,11 +33,43 @@ pub struct Completions<'r, B: 'static> {
     /// CQEs that were there when this was made. Never more than the queue holds, whatever a process
     /// that went astray has written to the counters.
     left: u32,
+    timed_out: bool,
 }
 
 impl<'r, B: 'static> Completions<'r, B> {
     pub(super) fn new(ring: &'r mut Ring<B>) -> Self {
-        Self { left: ring.held.queues.cq_ready().min(ring.cq_len()), ring }
+        Self { left: ring.held.queues.cq_ready().min(ring.cq_len()), ring, timed_out: false }
+    }
+
+    pub(super) fn after_waiting(ring: &'r mut Ring<B>, timed_out: bool) -> Self {
+        Self { timed_out, ..Self::new(ring) }
+    }
+
+    /// Whether [`Ring::wait_timeout`] gave up before there were as many as it was to wait for.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.timed_out
+    }
+
+    /// The next one as it is in the table, and what the kernel returned.
+    pub(super) fn reap(&mut self) -> Option<(Request<B>, i32)> {
+        // What completes in a forked child's copy is the parent's.
+        while self.left > 0 && !self.ring.is_inherited() {
+            self.left -= 1;
+            let cqe = self.ring.held.queues.reap()?;
+            let flight = &mut *self.ring.flight;
+            let found = if cqe.flags & CQE_F_MORE != 0 {
+                let tag = flight.get(cqe.user_data).map(|request| request.tag);
+                tag.map(|tag| Request { tag, buf: None, extra: Extra::None })
+            } else {
+                flight.remove(cqe.user_data)
+            };
+            // What is not in the table is a cancellation or the like by this crate.
+            if let Some(request) = found {
+                return Some((request, cqe.res));
+            }
+        }
+        None
     }
 }
 
@@ -41,26 +80,13 @@ impl<B: 'static> Iterator for Completions<'_, B> {
     type Item = Completion<B>;
 
     fn next(&mut self) -> Option<Completion<B>> {
-        // What completes in a forked child's copy is the parent's.
-        while self.left > 0 && !self.ring.is_inherited() {
-            self.left -= 1;
-            let cqe = self.ring.held.queues.reap()?;
-            let flight = &mut *self.ring.flight;
-            let found = if cqe.flags & CQE_F_MORE != 0 {
-                flight.tag(cqe.user_data).map(|tag| (tag, None))
-            } else {
-                flight.remove(cqe.user_data)
-            };
-            // What is not in the table is a time-out of liburing's own, or a cancellation.
-            if let Some((tag, buf)) = found {
-                let result = match u32::try_from(cqe.res) {
-                    Ok(n) => Ok(n),
-                    Err(_) => Err(io::Error::from_raw_os_error(-cqe.res)),
-                };
-                return Some(Completion { tag, result, buf });
-            }
-        }
-        None
+        let (mut request, res) = self.reap()?;
+        let (fd, res) = request.extra.completed(res);
+        let result = match u32::try_from(res) {
+            Ok(n) => Ok(n),
+            Err(_) => Err(io::Error::from_raw_os_error(-res)),
+        };
+        Some(Completion { tag: request.tag, result, buf: request.buf, fd })
     }
 }
 

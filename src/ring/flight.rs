@@ -1,4 +1,6 @@
-//! The table of requests under way: which buffer and tag belong to which `user_data`.
+//! The table of requests under way: what belongs to which `user_data`.
+
+use super::extra::Extra;
 
 /// Most rings' `user_data` is an index into the table with the entry's generation above it, so
 /// that a completion that is not ours, or comes twice, finds nothing.
@@ -20,7 +22,15 @@ struct Entry<B> {
 #[derive(Debug)]
 enum State<B> {
     Free { next: u32 },
-    Used { tag: u64, buf: Option<B> },
+    Used(Request<B>),
+}
+
+/// What is kept of a request, where it stays, until it is complete or taken back.
+#[derive(Debug)]
+pub(super) struct Request<B> {
+    pub(super) tag: u64,
+    pub(super) buf: Option<B>,
+    pub(super) extra: Extra,
 }
 
 const NONE: u32 = u32::MAX;
@@ -49,7 +59,7 @@ impl<B> Flight<B> {
 
     /// Puts a request in, which stays if it is [kept](Inserted::keep). The caller has made sure of
     /// room.
-    pub(super) fn insert(&mut self, tag: u64, buf: Option<B>) -> Inserted<'_, B> {
+    pub(super) fn insert(&mut self, request: Request<B>) -> Inserted<'_, B> {
         assert!(!self.is_full());
         self.used += 1;
         let index = match self.free {
@@ -68,7 +78,7 @@ impl<B> Flight<B> {
         if let State::Free { next } = entry.state {
             self.free = next;
         }
-        entry.state = State::Used { tag, buf };
+        entry.state = State::Used(request);
         let key = u64::from(entry.generation) << 32 | u64::from(index);
         Inserted { flight: self, key }
     }
@@ -78,11 +88,11 @@ impl<B> Flight<B> {
         self.entries
             .get_mut(index as usize)
             .filter(|entry| entry.generation == generation)
-            .filter(|entry| matches!(entry.state, State::Used { .. }))
+            .filter(|entry| matches!(entry.state, State::Used(_)))
     }
 
-    /// Takes a request out: its tag and buffer.
-    pub(super) fn remove(&mut self, key: u64) -> Option<(u64, Option<B>)> {
+    /// Takes a request out.
+    pub(super) fn remove(&mut self, key: u64) -> Option<Request<B>> {
         let next = self.free;
         let entry = self.find(key)?;
         entry.generation = entry.generation.wrapping_add(1);
@@ -90,15 +100,15 @@ impl<B> Flight<B> {
         self.free = key as u32;
         self.used -= 1;
         match state {
-            State::Used { tag, buf } => Some((tag, buf)),
+            State::Used(request) => Some(request),
             State::Free { .. } => unreachable!("`find` finds used entries"),
         }
     }
 
-    /// The tag of a request that stays in.
-    pub(super) fn tag(&mut self, key: u64) -> Option<u64> {
-        self.find(key).and_then(|entry| match entry.state {
-            State::Used { tag, .. } => Some(tag),
+    /// A request that stays in.
+    pub(super) fn get(&mut self, key: u64) -> Option<&Request<B>> {
+        self.find(key).and_then(|entry| match &entry.state {
+            State::Used(request) => Some(request),
             State::Free { .. } => None,
         })
     }
@@ -106,7 +116,7 @@ impl<B> Flight<B> {
     /// Keys of all that is in.
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         self.entries.iter().enumerate().filter_map(|(index, entry)| match entry.state {
-            State::Used { .. } => Some(u64::from(entry.generation) << 32 | index as u64),
+            State::Used(_) => Some(u64::from(entry.generation) << 32 | index as u64),
             State::Free { .. } => None,
         })
     }
@@ -120,10 +130,10 @@ pub(super) struct Inserted<'f, B> {
 }
 
 impl<B> Inserted<'_, B> {
-    /// Its buffer, where that stays until it is removed.
-    pub(super) fn buf(&mut self) -> &mut Option<B> {
+    /// It, where it stays until it is removed.
+    pub(super) fn request(&mut self) -> &mut Request<B> {
         match self.flight.find(self.key).map(|entry| &mut entry.state) {
-            Some(State::Used { buf, .. }) => buf,
+            Some(State::Used(request)) => request,
             _ => unreachable!("it was put in just before"),
         }
     }
@@ -144,55 +154,61 @@ impl<B> Drop for Inserted<'_, B> {
 mod tests {
     use super::*;
 
+    fn request<B>(tag: u64, buf: Option<B>) -> Request<B> {
+        Request { tag, buf, extra: Extra::None }
+    }
+
     #[test]
     fn what_is_not_kept_is_taken_out_again() {
         let mut flight = Flight::new(2);
-        drop(flight.insert(1, Some(())));
+        drop(flight.insert(request(1, Some(()))));
         assert_eq!(flight.len(), 0);
-        let key = flight.insert(2, Some(())).keep();
-        assert_eq!((flight.len(), flight.tag(key)), (1, Some(2)));
+        let key = flight.insert(request(2, Some(()))).keep();
+        assert_eq!((flight.len(), flight.get(key).map(|request| request.tag)), (1, Some(2)));
     }
 
     #[test]
     fn a_completion_that_comes_twice_or_is_not_ours_finds_nothing() {
         let mut flight = Flight::new(4);
-        let key = flight.insert(7, Some("buffer")).keep();
-        assert_eq!(flight.remove(key), Some((7, Some("buffer"))));
-        assert_eq!(flight.remove(key), None);
-        let again = flight.insert(8, None).keep();
+        let key = flight.insert(request(7, Some("buffer"))).keep();
+        let removed = flight.remove(key).unwrap();
+        assert_eq!((removed.tag, removed.buf), (7, Some("buffer")));
+        assert!(flight.remove(key).is_none());
+        let again = flight.insert(request(8, None)).keep();
         assert_ne!(again, key, "the entry is used again under another key");
-        assert_eq!(flight.remove(key), None);
-        assert_eq!(flight.remove(NOBODY), None);
-        assert_eq!(flight.remove(u64::MAX), None);
+        assert!(flight.remove(key).is_none());
+        assert!(flight.remove(NOBODY).is_none());
+        assert!(flight.remove(u64::MAX).is_none());
         assert_eq!(flight.len(), 1);
     }
 
     #[test]
     fn entries_never_move_once_the_first_is_in() {
         let mut flight = Flight::new(1000);
-        let mut entry = flight.insert(0, Some(0u64));
-        let at = std::ptr::from_mut(entry.buf()).addr();
+        let mut entry = flight.insert(request(0, Some(0u64)));
+        let at = std::ptr::from_mut(&mut entry.request().buf).addr();
         let first = entry.keep();
-        let keys: Vec<u64> = (1..1000).map(|tag| flight.insert(tag, Some(tag)).keep()).collect();
+        let keys: Vec<u64> =
+            (1..1000).map(|tag| flight.insert(request(tag, Some(tag))).keep()).collect();
         assert!(flight.is_full());
         for key in keys {
             flight.remove(key).unwrap();
         }
         assert_eq!(flight.keys().collect::<Vec<_>>(), [first]);
-        let State::Used { buf, .. } = &flight.entries[0].state else { panic!() };
+        let State::Used(Request { buf, .. }) = &flight.entries[0].state else { panic!() };
         assert_eq!(std::ptr::from_ref(buf).addr(), at);
     }
 
     #[test]
     fn generations_wrap_without_losing_an_entry() {
         let mut flight = Flight::new(1);
-        let key = flight.insert(1, Some(())).keep();
+        let key = flight.insert(request(1, Some(()))).keep();
         flight.remove(key).unwrap();
         flight.entries[0].generation = u32::MAX;
-        let last = flight.insert(2, Some(())).keep();
+        let last = flight.insert(request(2, Some(()))).keep();
         assert_ne!(last, NOBODY);
-        assert_eq!(flight.remove(last), Some((2, Some(()))));
-        let wrapped = flight.insert(3, Some(())).keep();
-        assert_eq!(flight.tag(wrapped), Some(3));
+        assert_eq!(flight.remove(last).unwrap().tag, 2);
+        let wrapped = flight.insert(request(3, Some(()))).keep();
+        assert_eq!(flight.get(wrapped).map(|request| request.tag), Some(3));
     }
 }

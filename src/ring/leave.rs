@@ -6,23 +6,27 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use super::enter::Waited;
 use super::flight::NOBODY;
-use super::op;
-use super::{Completions, Held, Ring};
+use super::op::{self, Sqe};
+use super::{Completions, Held, Ring, TakenBack};
 
 /// How long a drop waits for cancelled requests. Most come back at once; a read from a dead
 /// network file system may take for ever.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// `user_data` of the NOP that a ring with drained requests ends with.
+const LAST: u64 = NOBODY - 1;
+
 /// Cancellations submitted at a time: each makes the kernel look through all that is under way.
 const CANCEL_AT_A_TIME: usize = 64;
 
 impl<B: 'static> Ring<B> {
-    /// Cancels what is in flight and waits for it, at most for [`PATIENCE`]. Buffers that come
-    /// back go to `home`, to be dropped when the ring is out of our hands: that is the buffers'
-    /// own code, which may panic. What remains in the table did not come back.
-    fn bring_home(&mut self, home: &mut Vec<Option<B>>) {
-        home.extend(self.take_back().into_iter().map(|returned| returned.buf));
+    /// Cancels what is in flight and waits for it, at most for [`PATIENCE`]. What comes back goes
+    /// to `home`, to be dropped when the ring is out of our hands: that is the program's own code,
+    /// which may panic. What remains in the table did not come back.
+    fn bring_home(&mut self, home: &mut Vec<TakenBack<B>>) {
+        home.extend(self.take_back());
         self.reap_into(home);
         let deadline = Instant::now() + PATIENCE;
         if self.flight.len() > 0 && !self.cancel_all() {
@@ -30,7 +34,7 @@ impl<B: 'static> Ring<B> {
             for some in targets.chunks(CANCEL_AT_A_TIME.min(self.sq_len() as usize)) {
                 let Held { ring, queues, .. } = &mut **self.held;
                 for &target in some {
-                    queues.prepare(ring.raw_mut(), op::cancel(target, NOBODY));
+                    queues.prepare(ring.raw_mut(), nobodys(op::cancel(target)));
                 }
                 // Should that fail, the requests may still complete by themselves.
                 let _ = self.held.submit();
@@ -42,9 +46,8 @@ impl<B: 'static> Ring<B> {
             }
         }
         while self.flight.len() > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.held.wait_for(left) {
-                Ok(()) | Err(Errno::EINTR) if !left.is_zero() => self.reap_into(home),
+            match self.held.wait(1, Some(deadline), |_| true) {
+                Ok(Waited::Enough) | Err(Errno::EINTR) => self.reap_into(home),
                 // The time is over; or this is another thread than the one that a single-issuer
                 // ring obeys, and the like: the kernel will not be moved from here.
                 _ => return,
@@ -56,7 +59,7 @@ impl<B: 'static> Ring<B> {
     /// does not come back is at work and cannot be cancelled.
     fn cancel_all(&mut self) -> bool {
         let Held { ring, queues, .. } = &mut **self.held;
-        queues.prepare(ring.raw_mut(), op::cancel_any(NOBODY));
+        queues.prepare(ring.raw_mut(), nobodys(op::cancel_any()));
         let submitted = self.held.submit().is_ok();
         drop(self.take_back());
         // An older kernel answers at once, with EINVAL.
@@ -66,9 +69,40 @@ impl<B: 'static> Ring<B> {
         submitted && !refused
     }
 
-    fn reap_into(&mut self, home: &mut Vec<Option<B>>) {
-        home.extend(Completions::new(self).map(|done| done.buf));
+    fn reap_into(&mut self, home: &mut Vec<TakenBack<B>>) {
+        let mut done = Completions::new(self);
+        while let Some((mut request, res)) = done.reap() {
+            let (fd, _) = request.extra.completed(res);
+            home.push((request, fd));
+        }
     }
+
+    /// After a drained request, the kernel has the next one start late, whoever's it is: that shall
+    /// not be the next user's. Whether the ring is past it.
+    fn end_draining(&mut self) -> bool {
+        if !self.drains {
+            return true;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let Held { ring, queues, .. } = &mut **self.held;
+        queues.prepare(ring.raw_mut(), Sqe { user_data: LAST, ..op::nop() });
+        if self.held.submit().is_err() {
+            drop(self.take_back());
+            return false;
+        }
+        while !self.held.queues.waiting().any(|cqe| cqe.user_data == LAST) {
+            let ready = self.held.queues.cq_ready();
+            match self.held.wait(ready + 1, Some(deadline), |_| true) {
+                Ok(Waited::Enough) | Err(Errno::EINTR) => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
+fn nobodys(sqe: Sqe) -> Sqe {
+    Sqe { user_data: NOBODY, ..sqe }
 }
 
 impl<B: 'static> Drop for Ring<B> {
@@ -76,15 +110,17 @@ impl<B: 'static> Drop for Ring<B> {
         // In a forked child, requests and slot are the parent's, and the buffers are this child's
         // own copies, which no kernel writes to.
         let inherited = self.is_inherited();
-        let mut buffers = Vec::new();
+        let mut home = Vec::new();
+        let mut ended = true;
         if !inherited {
-            self.bring_home(&mut buffers);
+            self.bring_home(&mut home);
+            ended = self.flight.len() == 0 && self.end_draining();
         }
         // SAFETY: taken once: this is the only place, and drop runs once.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
         let flight = unsafe { ManuallyDrop::take(&mut self.flight) };
-        let quiet = flight.len() == 0;
+        let quiet = flight.len() == 0 && ended;
         match self.home.take() {
             Some(home) if inherited => home.close_copy(held),
             Some(home) if quiet => home.give_back(held),

@@ -5,19 +5,27 @@
 //! has stays where it is and is touched by nobody until its completion is reaped, whatever is
 //! dropped or forgotten, and in whatever order.
 
+mod address;
 mod batch;
 mod buf;
+mod by_poll;
 mod completion;
+mod enter;
+mod extra;
+mod flags;
 mod flight;
 mod home;
 mod leave;
 mod op;
+mod policy;
 mod queues;
+mod statx;
+mod vectored;
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -28,12 +36,23 @@ use crate::process::Process;
 use crate::region::page_size;
 use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
 
-pub use batch::{Batch, Full, Prepared, Returned, SubmitError};
+pub use address::SocketAddress;
+pub use batch::{Batch, Full, Prepared, RequestId, Returned, SubmitError};
 pub use buf::{Buf, BufMut};
 pub use completion::{Completion, Completions};
+pub use extra::Dir;
+pub use flags::{Advice, Fallocate, PollEvents, RecvFlags, SendFlags, SpliceFlags, SyncRange};
 pub(crate) use home::{Held, Home, Ticket};
+pub use policy::AsyncPolicy;
+pub use statx::Statx;
+pub use vectored::{BufVec, BufVecMut, Vectored};
 
-use flight::Flight;
+use enter::Waited;
+use extra::Extra;
+use flight::{Flight, Request};
+
+/// A request that the kernel is done with or never saw, and the descriptor that came of it.
+type TakenBack<B> = (Request<B>, Option<OwnedFd>);
 
 /// A ring that this value has to itself, with buffers of type `B`.
 ///
@@ -55,6 +74,9 @@ pub struct Ring<B: 'static> {
     home: Option<Arc<dyn Home>>,
     /// The process that may submit and reap.
     owner: Process,
+    policy: AsyncPolicy,
+    /// A request was drained: the kernel may start any later one late.
+    drains: bool,
 }
 
 impl<B: 'static> Ring<B> {
@@ -86,7 +108,14 @@ impl<B: 'static> Ring<B> {
     fn new(mut held: Box<Held>, home: Option<Arc<dyn Home>>) -> Self {
         held.resync();
         let flight = ManuallyDrop::new(Flight::new(held.queues.cq_len()));
-        Self { held: ManuallyDrop::new(held), flight, home, owner: Process::current() }
+        Self {
+            held: ManuallyDrop::new(held),
+            flight,
+            home,
+            owner: Process::current(),
+            policy: AsyncPolicy::default(),
+            drains: false,
+        }
     }
 
     /// Begins a batch of requests. What an earlier batch left unsubmitted, by being forgotten, is
@@ -94,6 +123,12 @@ impl<B: 'static> Ring<B> {
     pub fn batch<'fd>(&mut self) -> Batch<'_, 'fd, B> {
         drop(self.take_back());
         Batch::new(self)
+    }
+
+    /// When reads and writes are left to the kernel's threads: from now on, for this value.
+    /// [`AsyncPolicy::Never`] at first.
+    pub fn set_async_policy(&mut self, policy: AsyncPolicy) {
+        self.policy = policy;
     }
 
     /// Waits until at least `n` requests have completed, or all that are in flight if those are
@@ -106,16 +141,35 @@ impl<B: 'static> Ring<B> {
     /// then, and [`peek`](Self::peek) has what is there. [`Cause::NotTheIssuer`] in another thread
     /// than a single-issuer ring's.
     pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
+        self.wait_until(n, None)
+    }
+
+    /// As [`wait`](Self::wait), but no longer than `time`. What is there then is given out, which
+    /// may be nothing; [`Completions::timed_out`] tells.
+    ///
+    /// Before Linux 5.11 it takes a descriptor while it waits.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&mut self, n: u32, time: Duration) -> Result<Completions<'_, B>> {
+        // A time that no clock reaches is none.
+        self.wait_until(n, Instant::now().checked_add(time))
+    }
+
+    fn wait_until(&mut self, n: u32, deadline: Option<Instant>) -> Result<Completions<'_, B>> {
         const WHAT: &str = "cannot wait for completions";
         if self.is_inherited() {
             return Err(Error::new(WHAT, Cause::Inherited));
         }
         drop(self.take_back());
         let n = n.min(self.flight.len());
-        if self.held.queues.cq_ready() < n {
-            self.held.enter_and_wait(n).map_err(|errno| system(WHAT, errno))?;
-        }
-        Ok(Completions::new(self))
+        let Self { held, flight, .. } = &mut *self;
+        let waited = held.wait(n, deadline, |cqe| {
+            let timeout = |request: &Request<B>| matches!(request.extra, Extra::Time(_));
+            cqe.res == -(Errno::ETIME as i32) || flight.get(cqe.user_data).is_some_and(timeout)
+        });
+        let waited = waited.map_err(|errno| system(WHAT, errno))?;
+        Ok(Completions::after_waiting(self, waited == Waited::TimeOver))
     }
 
     /// The completions that are there, without waiting.
@@ -227,7 +281,7 @@ impl<B: 'static> Ring<B> {
     }
 
     /// Takes back what is prepared and not submitted: the kernel has not seen it.
-    fn take_back(&mut self) -> Vec<Returned<B>> {
+    fn take_back(&mut self) -> Vec<TakenBack<B>> {
         if self.is_inherited() {
             // What is prepared there is the parent's.
             return Vec::new();
@@ -235,9 +289,11 @@ impl<B: 'static> Ring<B> {
         let Held { ring, queues, .. } = &mut **self.held;
         let flight = &mut *self.flight;
         let mut returned = Vec::new();
+        // Nothing is dropped in there: the queue is not yet as it shall be.
         queues.take_back(ring.raw_mut(), |user_data| {
-            if let Some((tag, buf)) = flight.remove(user_data) {
-                returned.push(Returned { tag, buf });
+            if let Some(mut request) = flight.remove(user_data) {
+                let fd = request.extra.unseen();
+                returned.push((request, fd));
             }
         });
         returned

@@ -2,6 +2,8 @@
 
 use std::os::fd::RawFd;
 
+use crate::operations::Operation;
+
 /// `struct io_uring_sqe`. liburing's headers spell its unions differently from release to release;
 /// the bytes are the kernel's ABI and do not change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,106 +27,140 @@ pub(super) struct Sqe {
 
 const _: () = assert!(size_of::<Sqe>() == size_of::<liburing_sys::io_uring_sqe>());
 
-/// `enum io_uring_op`.
-const OP_NOP: u8 = 0;
-const OP_FSYNC: u8 = 3;
-const OP_ASYNC_CANCEL: u8 = 14;
-const OP_READ: u8 = 22;
-const OP_WRITE: u8 = 23;
-
 /// `IORING_FSYNC_DATASYNC`.
 const FSYNC_DATASYNC: u32 = 1;
 
-/// An operation, without its buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Nop,
-    Fsync { fd: RawFd, data_only: bool },
-    Read { fd: RawFd, offset: u64 },
-    Write { fd: RawFd, offset: u64 },
-}
+/// Its own descriptor, or none.
+const NO_FD: RawFd = -1;
 
-impl Op {
-    /// The SQE, with the buffer's address and length where the operation has one.
-    pub(super) fn sqe(self, addr: u64, len: u32, user_data: u64) -> Sqe {
-        let none = Sqe { user_data, ..Sqe::default() };
-        match self {
-            Op::Nop => Sqe { opcode: OP_NOP, fd: -1, ..none },
-            Op::Fsync { fd, data_only } => {
-                let op_flags = if data_only { FSYNC_DATASYNC } else { 0 };
-                Sqe { opcode: OP_FSYNC, fd, op_flags, ..none }
-            }
-            Op::Read { fd, offset } => Sqe { opcode: OP_READ, fd, off: offset, addr, len, ..none },
-            Op::Write { fd, offset } => {
-                Sqe { opcode: OP_WRITE, fd, off: offset, addr, len, ..none }
-            }
+impl Sqe {
+    const fn new(op: Operation, fd: RawFd) -> Self {
+        Self {
+            opcode: op as u8,
+            flags: 0,
+            ioprio: 0,
+            fd,
+            off: 0,
+            addr: 0,
+            len: 0,
+            op_flags: 0,
+            user_data: 0,
+            buf_index: 0,
+            personality: 0,
+            splice_fd_in: 0,
+            addr3: 0,
+            pad: 0,
         }
     }
+
+    /// The same with its buffer: an address and bytes, or a number of pieces.
+    pub(super) fn at(self, addr: u64, len: u32) -> Self {
+        Self { addr, len, ..self }
+    }
+}
+
+pub(super) fn nop() -> Sqe {
+    Sqe::new(Operation::Nop, NO_FD)
+}
+
+pub(super) fn read(fd: RawFd, off: u64) -> Sqe {
+    Sqe { off, ..Sqe::new(Operation::Read, fd) }
+}
+
+pub(super) fn write(fd: RawFd, off: u64) -> Sqe {
+    Sqe { off, ..Sqe::new(Operation::Write, fd) }
+}
+
+pub(super) fn readv(fd: RawFd, off: u64) -> Sqe {
+    Sqe { off, ..Sqe::new(Operation::Readv, fd) }
+}
+
+pub(super) fn writev(fd: RawFd, off: u64) -> Sqe {
+    Sqe { off, ..Sqe::new(Operation::Writev, fd) }
+}
+
+pub(super) fn fsync(fd: RawFd, data_only: bool) -> Sqe {
+    let op_flags = if data_only { FSYNC_DATASYNC } else { 0 };
+    Sqe { op_flags, ..Sqe::new(Operation::Fsync, fd) }
+}
+
+pub(super) fn sync_file_range(fd: RawFd, off: u64, len: u32, op_flags: u32) -> Sqe {
+    Sqe { off, len, op_flags, ..Sqe::new(Operation::SyncFileRange, fd) }
+}
+
+/// The length goes where addresses go, the mode where lengths do.
+pub(super) fn fallocate(fd: RawFd, mode: u32, off: u64, len: u64) -> Sqe {
+    Sqe { off, ..Sqe::new(Operation::Fallocate, fd) }.at(len, mode)
+}
+
+pub(super) fn fadvise(fd: RawFd, off: u64, len: u32, op_flags: u32) -> Sqe {
+    Sqe { off, len, op_flags, ..Sqe::new(Operation::Fadvise, fd) }
+}
+
+pub(super) fn openat(dir: RawFd, path: u64, op_flags: u32, mode: u32) -> Sqe {
+    Sqe { op_flags, ..Sqe::new(Operation::Openat, dir) }.at(path, mode)
+}
+
+pub(super) fn close(fd: RawFd) -> Sqe {
+    Sqe::new(Operation::Close, fd)
+}
+
+/// The addresses of the path and of what is to be filled come later.
+pub(super) fn statx(dir: RawFd, op_flags: u32, mask: u32) -> Sqe {
+    Sqe { op_flags, len: mask, ..Sqe::new(Operation::Statx, dir) }
+}
+
+pub(super) fn poll(fd: RawFd, events: u32) -> Sqe {
+    // The kernel wants the 16 bits of old in front.
+    let op_flags = if cfg!(target_endian = "big") { events.rotate_left(16) } else { events };
+    Sqe { op_flags, ..Sqe::new(Operation::PollAdd, fd) }
+}
+
+pub(super) fn accept(fd: RawFd, op_flags: u32) -> Sqe {
+    Sqe { op_flags, ..Sqe::new(Operation::Accept, fd) }
+}
+
+pub(super) fn connect(fd: RawFd, addr: u64, len: u32) -> Sqe {
+    Sqe { addr, off: len.into(), ..Sqe::new(Operation::Connect, fd) }
+}
+
+pub(super) fn send(fd: RawFd, op_flags: u32) -> Sqe {
+    Sqe { op_flags, ..Sqe::new(Operation::Send, fd) }
+}
+
+pub(super) fn recv(fd: RawFd, op_flags: u32) -> Sqe {
+    Sqe { op_flags, ..Sqe::new(Operation::Recv, fd) }
+}
+
+/// One end of a splice: a descriptor, and where in it; `u64::MAX` for its own position.
+pub(super) type End = (RawFd, u64);
+
+/// Where it comes from goes where addresses go.
+pub(super) fn splice(from: End, to: End, len: u32, op_flags: u32) -> Sqe {
+    let splice_fd_in = from.0;
+    Sqe { off: to.1, op_flags, splice_fd_in, ..Sqe::new(Operation::Splice, to.0) }.at(from.1, len)
+}
+
+/// Ends after so many completions, or when the time is over, whose address comes later.
+pub(super) fn timeout(completions: u32) -> Sqe {
+    Sqe { off: completions.into(), len: 1, ..Sqe::new(Operation::Timeout, NO_FD) }
+}
+
+pub(super) fn link_timeout() -> Sqe {
+    Sqe { len: 1, ..Sqe::new(Operation::LinkTimeout, NO_FD) }
 }
 
 /// Cancels the request that has `target` as its `user_data`.
-pub(super) fn cancel(target: u64, user_data: u64) -> Sqe {
-    Sqe { opcode: OP_ASYNC_CANCEL, fd: -1, addr: target, user_data, ..Sqe::default() }
+pub(super) fn cancel(target: u64) -> Sqe {
+    Sqe { addr: target, ..Sqe::new(Operation::AsyncCancel, NO_FD) }
 }
 
 /// Cancels all that is under way on the ring (`IORING_ASYNC_CANCEL_ALL | _ANY`, Linux 5.19).
-pub(super) fn cancel_any(user_data: u64) -> Sqe {
+pub(super) fn cancel_any() -> Sqe {
     const ALL: u32 = 1 << 0;
     const ANY: u32 = 1 << 2;
-    Sqe { op_flags: ALL | ANY, ..cancel(0, user_data) }
+    Sqe { op_flags: ALL | ANY, ..cancel(0) }
 }
 
 #[cfg(test)]
-#[allow(unsafe_code)]
-mod tests {
-    use super::*;
-    use liburing_sys as sys;
-    use proptest::prelude::*;
-
-    /// The SQE that one of liburing's `prep` functions fills, from a slot full of old bytes.
-    fn theirs(user_data: u64, prep: impl FnOnce(*mut sys::io_uring_sqe)) -> Sqe {
-        let mut sqe = Sqe { pad: 0, addr3: 0, ..Sqe::default() };
-        let at = std::ptr::from_mut(&mut sqe);
-        prep(at.cast());
-        // SAFETY: `at` is a local of the same size, layout and lifetime.
-        unsafe { (*at).user_data = user_data };
-        sqe
-    }
-
-    proptest! {
-        #[test]
-        fn each_sqe_is_byte_for_byte_what_liburing_fills(
-            fd in any::<i32>(), offset in any::<u64>(), addr in any::<u64>(), len in any::<u32>(),
-            user_data in any::<u64>(),
-        ) {
-            let buf = std::ptr::without_provenance_mut(addr as usize);
-            let nop = theirs(user_data, |s| {
-                // SAFETY: it only fills the SQE it is given.
-                unsafe { sys::io_uring_prep_nop(s) }
-            });
-            prop_assert_eq!(Op::Nop.sqe(0, 0, user_data), nop);
-
-            let read = theirs(user_data, |s| {
-                // SAFETY: as above; the buffer's address is copied, not followed. (The offset's
-                // type is another in liburing 2.0.)
-                unsafe { sys::io_uring_prep_read(s, fd, buf, len, offset as _) }
-            });
-            prop_assert_eq!(Op::Read { fd, offset }.sqe(addr, len, user_data), read);
-
-            let write = theirs(user_data, |s| {
-                // SAFETY: as above.
-                unsafe { sys::io_uring_prep_write(s, fd, buf, len, offset as _) }
-            });
-            prop_assert_eq!(Op::Write { fd, offset }.sqe(addr, len, user_data), write);
-
-            for data_only in [false, true] {
-                let flags = if data_only { sys::IORING_FSYNC_DATASYNC } else { 0 };
-                let fsync = theirs(user_data, |s| {
-                    // SAFETY: as above.
-                    unsafe { sys::io_uring_prep_fsync(s, fd, flags) }
-                });
-                prop_assert_eq!(Op::Fsync { fd, data_only }.sqe(addr, len, user_data), fsync);
-            }
-        }
-    }
-}
+mod tests;

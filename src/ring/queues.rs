@@ -10,13 +10,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use liburing_sys as sys;
-use nix::errno::Errno;
-
-use super::home::Held;
 use super::op::Sqe;
 use crate::config::RingConfig;
-use crate::setup::result_of;
+use liburing_sys as sys;
 
 /// A completion, as the kernel writes it (`struct io_uring_cqe` without the second half of
 /// `CQE32`).
@@ -152,7 +148,7 @@ impl Queues {
     }
 
     /// `IORING_SQ_*`, as the kernel last set them.
-    fn flags(&self) -> u32 {
+    pub(super) fn flags(&self) -> u32 {
         self.atomic(self.sq_flags).load(Relaxed)
     }
 
@@ -187,62 +183,5 @@ impl Queues {
         let cqe = self.cqe(head);
         self.atomic(self.cq_head).store(head.wrapping_add(1), Release);
         Some(cqe)
-    }
-}
-
-/// What only the kernel can do, through liburing.
-impl Held {
-    /// Submits what is prepared, and returns how many SQEs the kernel consumed.
-    pub(super) fn submit(&mut self) -> Result<u32, Errno> {
-        // SAFETY: the ring is open, and `&mut self` makes us its only user.
-        result_of(unsafe { sys::io_uring_submit(self.ring.raw_mut()) })
-    }
-
-    /// Enters the kernel if it says that completions wait for that: work deferred to this task
-    /// (`TASKRUN_FLAG`), or an overflown CQ. An error is none here: waiting will meet it again.
-    ///
-    /// By hand, since liburing 2.1 and older know only of the latter.
-    pub(super) fn let_the_kernel_post(&mut self) {
-        const CQ_OVERFLOW: u32 = 1 << 1;
-        const TASKRUN: u32 = 1 << 2;
-        if self.queues.flags() & (CQ_OVERFLOW | TASKRUN) != 0 {
-            let _ = self.get_events(0);
-        }
-    }
-
-    /// Enters the kernel until `n` completions are there. `EINTR` says that there are fewer.
-    ///
-    /// By hand, since liburing's own waiting goes on after a signal if one completion has come.
-    pub(super) fn enter_and_wait(&mut self, n: u32) -> Result<(), Errno> {
-        self.get_events(n)?;
-        // With some completions there, the kernel does not tell that a signal ended the wait.
-        if self.queues.cq_ready() < n { Err(Errno::EINTR) } else { Ok(()) }
-    }
-
-    /// `io_uring_enter(2)` with `IORING_ENTER_GETEVENTS`, submitting nothing.
-    fn get_events(&mut self, n: u32) -> Result<(), Errno> {
-        const GETEVENTS: libc::c_uint = 1;
-        let fd = self.ring.fd();
-        let no_mask = std::ptr::null::<libc::sigset_t>();
-        // SAFETY: the ring is open and ours alone; nothing is submitted, and no signal mask given.
-        let returned = unsafe {
-            libc::syscall(libc::SYS_io_uring_enter, fd, 0u32, n, GETEVENTS, no_mask, 0usize)
-        };
-        Errno::result(returned).map(drop)
-    }
-
-    /// Waits for one completion, at most this long.
-    /// `ETIME` says that the time was over.
-    pub(super) fn wait_for(&mut self, time: std::time::Duration) -> Result<(), Errno> {
-        let mut cqe = std::ptr::null_mut();
-        let mut time = sys::__kernel_timespec {
-            tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: time.subsec_nanos().into(),
-        };
-        let raw: *mut _ = self.ring.raw_mut();
-        // SAFETY: the ring is open and ours alone, the time is a local that is read during the
-        // call. On kernels before 5.11 liburing submits a timeout request for it, whose completion
-        // it recognises by its `user_data`, which no request of ours has.
-        result_of(unsafe { sys::io_uring_wait_cqe_timeout(raw, &mut cqe, &mut time) }).map(drop)
     }
 }

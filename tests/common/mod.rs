@@ -5,6 +5,7 @@ pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod refused;
 pub(crate) mod relatives;
+pub(crate) mod rings;
 pub(crate) mod sanitizer;
 pub(crate) mod seccomp;
 pub(crate) mod silent;

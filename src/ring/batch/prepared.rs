@@ -1,0 +1,203 @@
+//! One request: what it is to do, how, and the way into the batch.
+
+use std::fmt;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::{Batch, Full};
+use crate::error::Cause;
+use crate::ring::extra::{Extra, Owner};
+use crate::ring::flight::Request;
+use crate::ring::op::Sqe;
+use crate::ring::policy::Transfer;
+use crate::ring::{Held, Ring};
+
+/// `IOSQE_*`.
+pub(super) const DRAIN: u8 = 1 << 1;
+pub(super) const LINK: u8 = 1 << 2;
+pub(super) const HARD_LINK: u8 = 1 << 3;
+pub(super) const ASYNC: u8 = 1 << 4;
+
+/// Puts addresses into an SQE, of what lies where it stays until the request completes.
+pub(super) type Place<B> = fn(&mut Request<B>, &mut Sqe);
+
+/// Names a request of a ring, to [cancel](Batch::cancel) it.
+///
+/// Once the request is complete it names nothing, for the next four thousand million requests that
+/// have the same place in the table. With another ring it means another request, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// A request that is complete but for its modifiers; [`push`](Self::push) puts it into the batch.
+#[must_use = "a request that is not pushed is dropped"]
+pub struct Prepared<'b, 'r, 'fd, B: 'static> {
+    pub(super) batch: &'b mut Batch<'r, 'fd, B>,
+    pub(super) sqe: Sqe,
+    pub(super) request: Request<B>,
+    pub(super) place: Place<B>,
+    /// What the ring's [`AsyncPolicy`](crate::AsyncPolicy) may apply to.
+    pub(super) transfer: Option<Transfer>,
+    /// Its descriptor is only borrowed: it must start while it is submitted.
+    pub(super) borrows: bool,
+    pub(super) refused: Option<Cause>,
+}
+
+impl<B: 'static> Prepared<'_, '_, '_, B> {
+    /// A number of the program's own, which comes back with the completion. 0 if none is given.
+    pub fn tag(mut self, tag: u64) -> Self {
+        self.request.tag = tag;
+        self
+    }
+
+    /// Keeps a share of the descriptor's owner until the request completes, so that it may
+    /// [start late](Batch#requests-that-start-late). Without effect on a request whose descriptor
+    /// is kept anyway, or that has none.
+    ///
+    /// `owner` must be what the request was given; [`push`](Self::push) refuses another.
+    pub fn keep<T: AsFd + Send + Sync + 'static>(mut self, owner: &Arc<T>) -> Self {
+        if !self.borrows {
+            return self;
+        }
+        let owner = Owner::of(owner);
+        if owner.fd() != self.sqe.fd {
+            self.refused = Some(Cause::Invalid("the descriptor kept is not the request's"));
+        }
+        self.borrows = false;
+        self.request.extra = match self.request.extra {
+            Extra::Opens(_) => Extra::Opens(Some(owner)),
+            _ => Extra::Keeps(owner),
+        };
+        self
+    }
+
+    /// The next request of the batch starts when this one has succeeded; if it fails, or transfers
+    /// less than it was to, the rest of the chain is cancelled: error `ECANCELED`
+    /// (`IOSQE_IO_LINK`). A chain ends with its batch.
+    #[doc(alias = "IOSQE_IO_LINK")]
+    pub fn link(mut self) -> Self {
+        self.sqe.flags |= LINK;
+        self
+    }
+
+    /// As [`link`](Self::link), but the chain goes on even if this request fails
+    /// (`IOSQE_IO_HARDLINK`).
+    #[doc(alias = "IOSQE_IO_HARDLINK")]
+    pub fn hard_link(mut self) -> Self {
+        self.sqe.flags |= HARD_LINK;
+        self
+    }
+
+    /// Starts when every request submitted before is complete, and lets none start before it is
+    /// complete itself (`IOSQE_IO_DRAIN`).
+    ///
+    /// The kernel may start any later request of the ring late, too, so from then on all of them
+    /// must [keep](Self::keep) their descriptors, until the ring is dropped.
+    #[doc(alias = "IOSQE_IO_DRAIN")]
+    pub fn drain(mut self) -> Self {
+        self.sqe.flags |= DRAIN;
+        self
+    }
+
+    /// Left to a thread of the kernel's at once, where it may block, instead of being tried while
+    /// it is submitted (`IOSQE_ASYNC`).
+    #[doc(alias = "IOSQE_ASYNC")]
+    pub fn force_async(mut self) -> Self {
+        self.sqe.flags |= ASYNC;
+        self
+    }
+
+    /// The file was opened with `O_DIRECT`: an [`AsyncPolicy`](crate::AsyncPolicy) for buffered I/O
+    /// does not apply.
+    pub fn direct(mut self) -> Self {
+        if let Some(transfer) = &mut self.transfer {
+            transfer.buffered = false;
+        }
+        self
+    }
+
+    /// Puts the request into the batch. What it returns names the request, to
+    /// [cancel](Batch::cancel) it.
+    ///
+    /// # Errors
+    /// [`Full`], with the buffer, if the submission queue is full (submit the batch), or as many
+    /// requests are under way as the completion queue can hold (reap some); or if the request may
+    /// [start late](Batch#requests-that-start-late) and only borrows its descriptor.
+    pub fn push(self) -> Result<RequestId, Full<B>> {
+        let Self { batch, mut sqe, request, place, transfer, borrows, mut refused } = self;
+        let inherited = batch.ring.is_inherited();
+        let Ring { held, flight, policy, drains, .. } = &mut *batch.ring;
+        let Held { ring, queues, .. } = &mut ***held;
+        let may_be_late = sqe.flags != 0 || batch.linked || *drains;
+        if inherited {
+            refused = Some(Cause::Inherited);
+        } else if flight.is_full() {
+            refused = Some(Cause::TooManyInFlight { limit: flight.limit() });
+        } else if !queues.sq_has_room(ring.raw()) {
+            refused = Some(Cause::SubmissionFull { entries: queues.sq_len() });
+        } else if borrows && may_be_late && refused.is_none() {
+            refused = Some(Cause::DescriptorNotKept);
+        }
+        if let Some(cause) = refused {
+            let Request { buf, mut extra, .. } = request;
+            return Err(Full { cause, buf, fd: extra.unseen() });
+        }
+        // The addresses are taken where things stay. That may panic, being the buffer's code.
+        let before = flight.len();
+        let mut entry = flight.insert(request);
+        place(entry.request(), &mut sqe);
+        let key = entry.keep();
+        if let (Some(transfer), false) = (transfer, borrows) {
+            if policy.applies(transfer, sqe.len, before) {
+                sqe.flags |= ASYNC;
+            }
+        }
+        sqe.user_data = key;
+        queues.prepare(ring.raw_mut(), sqe);
+        batch.linked = sqe.flags & (LINK | HARD_LINK) != 0;
+        *drains |= sqe.flags & DRAIN != 0;
+        batch.prepared += 1;
+        Ok(RequestId(key))
+    }
+}
+
+impl<B: 'static> fmt::Debug for Prepared<'_, '_, '_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("sqe", &self.sqe)
+            .field("tag", &self.request.tag)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
+    /// A request without descriptor, or with one that it keeps.
+    pub(super) fn keeping(&mut self, sqe: Sqe, extra: Extra) -> Prepared<'_, 'r, 'fd, B> {
+        Prepared {
+            batch: self,
+            sqe,
+            request: Request { tag: 0, buf: None, extra },
+            place: |_, _| {},
+            transfer: None,
+            borrows: false,
+            refused: None,
+        }
+    }
+
+    /// A request whose descriptor is borrowed.
+    pub(super) fn borrowing(&mut self, sqe: Sqe) -> Prepared<'_, 'r, 'fd, B> {
+        Prepared { borrows: true, ..self.keeping(sqe, Extra::None) }
+    }
+}
+
+impl<B: 'static> Prepared<'_, '_, '_, B> {
+    pub(super) fn with(mut self, buf: B, place: Place<B>) -> Self {
+        self.request.buf = Some(buf);
+        self.place = place;
+        self
+    }
+
+    pub(super) fn transfers(mut self, transfer: Transfer) -> Self {
+        self.transfer = Some(transfer);
+        self
+    }
+}

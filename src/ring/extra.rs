@@ -1,0 +1,134 @@
+//! What a request has besides its buffer, and what becomes of it.
+
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+/// A share of whatever owns a descriptor: it stays open as long as this lives.
+#[derive(Clone)]
+pub(super) struct Owner(Arc<dyn AsFd + Send + Sync>);
+
+impl Owner {
+    pub(super) fn of<T: AsFd + Send + Sync + 'static>(owner: &Arc<T>) -> Self {
+        Self(Arc::clone(owner) as Arc<dyn AsFd + Send + Sync>)
+    }
+
+    /// Its number. The borrow that it comes from could last as long as this share does, which
+    /// nobody can take the descriptor out of: so long it stays open.
+    pub(super) fn fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Owner").field(&self.fd()).finish()
+    }
+}
+
+/// `struct __kernel_timespec`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(super) struct Timespec {
+    sec: i64,
+    nsec: i64,
+}
+
+impl From<Duration> for Timespec {
+    fn from(time: Duration) -> Self {
+        let sec = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Self { sec, nsec: time.subsec_nanos().into() }
+    }
+}
+
+/// Kept in the table while the request is under way. Dropped there, it closes nothing but shares.
+#[derive(Debug)]
+#[allow(dead_code, reason = "shares are held, not read")]
+pub(super) enum Extra {
+    None,
+    /// The descriptor, which the kernel may look up late.
+    Keeps(Owner),
+    /// Both descriptors of a splice.
+    KeepsBoth(Owner, Owner),
+    /// The result is a new descriptor.
+    Opens(Option<Owner>),
+    /// The descriptor to be closed, before the request is pushed.
+    WillClose(OwnedFd),
+    /// It afterwards. As a number: from when the kernel closes it until the
+    /// completion is reaped, it may be somebody else's already.
+    Closes(RawFd),
+    /// The kernel reads it when the request is submitted.
+    Time(Timespec),
+}
+
+impl Extra {
+    /// The descriptor of a request that the kernel never saw; to be asked once.
+    pub(super) fn unseen(&mut self) -> Option<OwnedFd> {
+        match std::mem::replace(self, Extra::None) {
+            Extra::WillClose(fd) => Some(fd),
+            Extra::Closes(fd) => Some(owned(fd)),
+            // What is dropped may run a program's own code, and is left to the caller.
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// The descriptor that comes with a completion, and its result; to be asked once.
+    pub(super) fn completed(&mut self, res: i32) -> (Option<OwnedFd>, i32) {
+        // Not even begun: a failed link, or cancelled. (A FUSE server could answer its flush with
+        // this number. None does.)
+        const NOT_BEGUN: i32 = -(Errno::ECANCELED as i32);
+        match self {
+            Extra::Opens(_) if res >= 0 => (Some(owned(res)), 0),
+            Extra::Closes(fd) if res == NOT_BEGUN => (Some(owned(*fd)), res),
+            _ => (None, res),
+        }
+    }
+}
+
+fn owned(fd: RawFd) -> OwnedFd {
+    #[allow(unsafe_code)]
+    // SAFETY: the kernel made the descriptor for this request alone; or the request was given it to
+    // close, and did not. Either way nobody else owns it, and this is asked once.
+    unsafe {
+        OwnedFd::from_raw_fd(fd)
+    }
+}
+
+/// The directory that paths start from.
+#[derive(Debug, Clone)]
+pub struct Dir(Option<Owner>);
+
+impl Dir {
+    /// The process's working directory, when the request is carried out (`AT_FDCWD`).
+    #[must_use]
+    pub fn current() -> Self {
+        Self(None)
+    }
+
+    /// This one. A share is kept until the request completes: the kernel looks the descriptor up
+    /// late.
+    #[must_use]
+    pub fn of<T: AsFd + Send + Sync + 'static>(dir: &Arc<T>) -> Self {
+        Self(Some(Owner::of(dir)))
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.0.as_ref().map_or(libc::AT_FDCWD, Owner::fd)
+    }
+
+    pub(super) fn into_owner(self) -> Option<Owner> {
+        self.0
+    }
+}
+
+/// The number of a descriptor that outlives the batch.
+pub(super) fn number<'fd>(fd: &'fd impl AsFd) -> RawFd {
+    let fd: BorrowedFd<'fd> = fd.as_fd();
+    fd.as_raw_fd()
+}

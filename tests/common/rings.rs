@@ -1,0 +1,44 @@
+//! Rings by each route, and one request at a time on them.
+
+use uring_pool::{Batch, Cause, Completion, Prepared, Ring, RingConfig};
+
+use super::{pool_by, routes_here};
+
+/// A ring by each route.
+pub(crate) fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
+    let claim = |route| match pool_by(route, config, 2).claim::<B>() {
+        // Of `separate` alone, whose memory is the library's.
+        Err(error) if error.cause() == Cause::LibraryMapsTooLittle => None,
+        ring => Some(ring.unwrap()),
+    };
+    routes_here(&config).into_iter().filter_map(claim).collect()
+}
+
+/// Submits one request and waits for it.
+pub(crate) fn one<'fd, B: 'static>(
+    ring: &mut Ring<B>,
+    request: impl for<'b, 'r> FnOnce(&'b mut Batch<'r, 'fd, B>) -> Prepared<'b, 'r, 'fd, B>,
+) -> Completion<B> {
+    let mut batch = ring.batch();
+    request(&mut batch).push().unwrap();
+    assert_eq!(batch.submit().unwrap(), 1);
+    ring.wait(1).unwrap().next().unwrap()
+}
+
+/// All that is in flight, sorted by tag.
+pub(crate) fn all<B: 'static>(ring: &mut Ring<B>) -> Vec<Completion<B>> {
+    let mut done = Vec::new();
+    while ring.in_flight() > 0 {
+        done.extend(ring.wait(1).unwrap());
+    }
+    done.sort_by_key(|done| done.tag);
+    done
+}
+
+/// A result as the kernel's number.
+pub(crate) fn number<B>(done: &Completion<B>) -> i32 {
+    match &done.result {
+        Ok(n) => *n as i32,
+        Err(error) => -error.raw_os_error().unwrap(),
+    }
+}
