@@ -178,11 +178,7 @@ fn a_signal_ends_a_wait_with_a_time_and_loses_nothing() {
     // In a process of its own, for the timer.
     let child = in_child(|| {
         for mut ring in rings::<Vec<u8>>(config(8)) {
-            extern "C" fn nothing(_: libc::c_int) {}
-            let handler = SigHandler::Handler(nothing);
-            let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-            // SAFETY: the handler does nothing.
-            unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
+            on_alarm_nothing();
             for already_there in [0, 1] {
                 read(&mut ring, &silent);
                 let mut batch = ring.batch();
@@ -199,6 +195,45 @@ fn a_signal_ends_a_wait_with_a_time_and_loses_nothing() {
         }
     });
     assert!(child.succeeded());
+}
+
+#[test]
+fn a_signal_ends_a_wait_though_requests_with_a_limit_have_completed_during_it() {
+    let test = "a_signal_ends_a_wait_though_requests_with_a_limit_have_completed_during_it";
+    let why = "it lets no signal through while a thread waits in io_uring_enter";
+    if left_out(&[VALGRIND], test, why) {
+        return;
+    }
+    let (silent, _writer) = nix::unistd::pipe().unwrap();
+    let child = in_child(|| {
+        for mut ring in rings::<Vec<u8>>(config(8)) {
+            on_alarm_nothing();
+            let (from, to) = pipe();
+            let mut batch = ring.batch();
+            batch.read(&from, vec![0; 1]).keep(&from).link().push().unwrap();
+            batch.link_timeout(LONG).push().unwrap();
+            batch.submit().unwrap();
+            read(&mut ring, &silent);
+            let later = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(5));
+                File::from(Arc::into_inner(to).unwrap()).write_all(b"x").unwrap();
+            });
+            alarm();
+            let error = ring.wait_timeout(3, Duration::from_secs(5)).unwrap_err();
+            assert!(error.is_interrupted(), "{error}");
+            assert_eq!(ring.peek().count(), 2);
+            later.join().unwrap();
+        }
+    });
+    assert!(child.succeeded());
+}
+
+fn on_alarm_nothing() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler = SigHandler::Handler(nothing);
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.unwrap();
 }
 
 /// Sends this process a signal in a while.

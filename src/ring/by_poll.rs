@@ -49,7 +49,7 @@ fn until_readable(epoll: &OwnedFd, left: Option<Duration>) -> Result<(), Errno> 
     let mut poll = libc::pollfd { fd: epoll.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let time = left.map(|left| libc::timespec {
         tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: left.subsec_nanos().try_into().unwrap_or_default(),
+        tv_nsec: left.subsec_nanos() as libc::c_long,
     });
     let at = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: one `pollfd`, a local, and a time or none; no signal mask.

@@ -60,8 +60,10 @@ pub(super) enum Extra {
     /// It afterwards. As a number: from when the kernel closes it until the
     /// completion is reaped, it may be somebody else's already.
     Closes(RawFd),
-    /// The kernel reads it when the request is submitted.
+    /// When a timeout fires. The kernel reads it when the request is submitted.
     Time(Timespec),
+    /// When the request before it is to be cancelled, likewise.
+    Limit(Timespec),
 }
 
 impl Extra {
@@ -75,6 +77,18 @@ impl Extra {
                 *self = other;
                 None
             }
+        }
+    }
+
+    /// Whether a completion with this result ended waits in the kernel: a timeout that fired, of
+    /// itself or for its number of completions. Those made through the raw door are known by the
+    /// former alone.
+    pub(super) fn fired(&self, res: i32) -> bool {
+        const TIME_OVER: i32 = -(Errno::ETIME as i32);
+        match self {
+            Extra::Time(_) => res == TIME_OVER || res == 0,
+            Extra::None => res == TIME_OVER,
+            _ => false,
         }
     }
 

@@ -48,7 +48,6 @@ pub use statx::Statx;
 pub use vectored::{BufVec, BufVecMut, Vectored};
 
 use enter::Waited;
-use extra::Extra;
 use flight::{Flight, Request};
 
 /// A request that the kernel is done with or never saw, and the descriptor that came of it.
@@ -165,8 +164,7 @@ impl<B: 'static> Ring<B> {
         let n = n.min(self.flight.len());
         let Self { held, flight, .. } = &mut *self;
         let waited = held.wait(n, deadline, |cqe| {
-            let timeout = |request: &Request<B>| matches!(request.extra, Extra::Time(_));
-            cqe.res == -(Errno::ETIME as i32) || flight.get(cqe.user_data).is_some_and(timeout)
+            flight.get(cqe.user_data).is_some_and(|request| request.extra.fired(cqe.res))
         });
         let waited = waited.map_err(|errno| system(WHAT, errno))?;
         Ok(Completions::after_waiting(self, waited == Waited::TimeOver))
@@ -271,7 +269,8 @@ impl<B: 'static> Ring<B> {
     /// (`io_uring_queue_exit`), close its descriptor or resize its queues, do not reap completions
     /// of requests made through [`Batch`], and leave no SQE prepared, no completion of your own,
     /// and nothing registered (files, buffers, the ring's descriptor) behind when you next use
-    /// this value; memory that your own requests use stays yours to keep until they complete. Not
+    /// this value; drain no request (`IOSQE_IO_DRAIN`), which would let later ones start late;
+    /// memory that your own requests use stays yours to keep until they complete. Not
     /// in a forked child.
     #[allow(unsafe_code)]
     pub unsafe fn as_raw(&mut self) -> *mut liburing_sys::io_uring {

@@ -22,8 +22,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         self.timeout_or(time, 0)
     }
 
-    /// As [`timeout`](Self::timeout), but completes earlier, with the result 0, once `completions`
-    /// requests submitted before or after have completed. With 0 of them it is `timeout`.
+    /// As [`timeout`](Self::timeout), but completes earlier, with the result 0, once so many
+    /// other requests have completed since it was submitted. With 0 of them it is `timeout`.
     #[doc(alias = "IORING_OP_TIMEOUT")]
     pub fn timeout_or(&mut self, time: Duration, completions: u32) -> Prepared<'_, 'r, 'fd, B> {
         let prepared = self.keeping(op::timeout(completions), Extra::Time(time.into()));
@@ -34,11 +34,11 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// as
     /// [io_uring_prep_link_timeout(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_link_timeout.3.html)
     /// has it. If the time is over first, that request is cancelled (`ECANCELED`, or `EINTR` if it
-    /// had begun) and this one completes with the error `ETIME` (`EALREADY` if it could not be cancelled any more); if not, this
-    /// one is cancelled.
+    /// had begun), and this one completes with the error `ETIME`, or `EALREADY` if that could not
+    /// be cancelled any more. If not, this one is cancelled.
     #[doc(alias = "IORING_OP_LINK_TIMEOUT")]
     pub fn link_timeout(&mut self, time: Duration) -> Prepared<'_, 'r, 'fd, B> {
-        let prepared = self.keeping(op::link_timeout(), Extra::Time(time.into()));
+        let prepared = self.keeping(op::link_timeout(), Extra::Limit(time.into()));
         Prepared { place: time_of, ..prepared }
     }
 
@@ -61,7 +61,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
 }
 
 fn time_of<B>(request: &mut Request<B>, sqe: &mut Sqe) {
-    if let Extra::Time(time) = &request.extra {
+    if let Extra::Time(time) | Extra::Limit(time) = &request.extra {
         sqe.addr = std::ptr::from_ref(time).expose_provenance() as u64;
     }
 }
