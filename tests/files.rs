@@ -5,7 +5,7 @@ mod common;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
@@ -145,24 +145,30 @@ fn a_file_is_made_in_its_directory_and_closed_by_requests() {
         let done = one(&mut ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
         assert_eq!(number(&done), 0, "the number is not given away besides the descriptor");
         let fd = done.fd.unwrap();
-        let number_of = std::os::fd::AsRawFd::as_raw_fd(&fd);
+        let number_of = fd.as_raw_fd();
         let made = folder.path().join("new").metadata().unwrap();
         assert_eq!((made.mode() & 0o777, made.len()), (0o600, 0));
         let mode = nix::fcntl::fcntl(fd.as_fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
         assert_eq!(mode, libc::FD_CLOEXEC);
         let done = one(&mut ring, |batch| batch.close(fd));
         assert_eq!((number(&done), done.fd.is_none()), (0, true));
-        assert!(
-            !std::path::Path::new(&format!("/proc/self/fd/{number_of}")).exists()
-                || std::fs::read_link(format!("/proc/self/fd/{number_of}"))
-                    .map_or(true, |path| path != folder.path().join("new"))
-        );
+        let link = std::fs::read_link(format!("/proc/self/fd/{number_of}"));
+        assert!(link.map_or(true, |path| path != folder.path().join("new")), "it is closed");
 
         let again = one(&mut ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
         assert_eq!((number(&again), again.fd.is_none()), (-libc::EEXIST, true));
         let path = name(folder.path().join("new"));
         let done = one(&mut ring, |batch| batch.openat(Dir::current(), &path, 0, 0));
         assert!(done.fd.is_some());
+    }
+}
+
+#[test]
+fn a_rings_descriptor_which_the_kernel_does_not_close_so_comes_back() {
+    for mut ring in rings::<()>(config(8)) {
+        let copy = ring.as_fd().try_clone_to_owned().unwrap();
+        let done = one(&mut ring, |batch| batch.close(copy));
+        assert_eq!((number(&done), done.fd.is_some()), (-libc::EBADF, true));
     }
 }
 

@@ -94,12 +94,12 @@ impl Extra {
 
     /// The descriptor that comes with a completion, and its result; to be asked once.
     pub(super) fn completed(&mut self, res: i32) -> (Option<OwnedFd>, i32) {
-        // Not even begun: a failed link, or cancelled. (A FUSE server could answer its flush with
-        // this number. None does.)
-        const NOT_BEGUN: i32 = -(Errno::ECANCELED as i32);
+        // Not even begun: a failed link, or cancelled; or a ring's descriptor, which the kernel does
+        // not close so. (A FUSE server could answer its flush with these numbers. None does.)
+        const NOT_BEGUN: [i32; 2] = [-(Errno::ECANCELED as i32), -(Errno::EBADF as i32)];
         match self {
             Extra::Opens(_) if res >= 0 => (Some(owned(res)), 0),
-            Extra::Closes(fd) if res == NOT_BEGUN => (Some(owned(*fd)), res),
+            Extra::Closes(fd) if NOT_BEGUN.contains(&res) => (Some(owned(*fd)), res),
             _ => (None, res),
         }
     }

@@ -31,8 +31,9 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// Closes a descriptor, as [close(2)](https://man7.org/linux/man-pages/man2/close.2.html)
     /// does: it is gone even if that fails.
     ///
-    /// A request that is cancelled before it begins has closed nothing: the completion's `fd` is
-    /// the descriptor again. So it is with one that is not pushed or not submitted.
+    /// A request that is cancelled before it begins has closed nothing, nor has one for a ring's
+    /// descriptor (`EBADF`): the completion's `fd` is the descriptor again. What is not pushed or
+    /// not submitted comes back with the error, or is closed with the batch.
     #[doc(alias = "IORING_OP_CLOSE")]
     pub fn close(&mut self, fd: OwnedFd) -> Prepared<'_, 'r, 'fd, B> {
         let sqe = op::close(fd.as_raw_fd());
