@@ -7,6 +7,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+ip link set lo up
 stty -F /dev/ttyS1 raw
 exec </dev/null >/dev/ttyS1 2>&1
 # A thousand rings and more, without a word about a raised limit.

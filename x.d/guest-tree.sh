@@ -21,7 +21,7 @@ add() { # FILE [PLACE]
     done
 }
 
-for tool in sh mount cat cp stty timeout uname; do
+for tool in sh mount cat cp ip stty timeout uname; do
     add "$(command -v $tool)" "/bin/$tool"
 done
 add /target/release/uring-pool /bin/uring-pool

@@ -44,6 +44,7 @@ untested() { # KERNEL
     esac
     [ "$1" = bullseye ] || return 0
     echo "DEFER_TASKRUN: needs Linux 6.1"
+    echo "cancel_all: needs Linux 5.19"
     echo "SINGLE_ISSUER: needs Linux 6.0"
     echo "SQE128 and CQE32: need Linux 5.19"
 }

@@ -23,7 +23,7 @@ case $cache in
 esac
 
 packages_in() { # NAME
-    echo "gcc libc6-dev pkgconf liburing-dev libclang-dev ca-certificates"
+    echo "gcc libc6-dev pkgconf liburing-dev libclang-dev ca-certificates iproute2"
     needs_our_toolchain "$1" || echo "cargo rustc"
 }
 

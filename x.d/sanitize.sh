@@ -12,8 +12,8 @@ valgrind_numbers="URING_POOL_KILLS=10 URING_POOL_ROUNDS=1000 URING_POOL_CLAIMS=2
 
 # Forked children end without dropping what is their parents', which to valgrind is lost. (Of
 # AddressSanitizer's leak checker, who leaves by _exit is not asked.)
-valgrind_alone="caps io leaks memory one_mapping packed recycle threads"
-valgrind_forking="lib dead fork kill leave plan raw"
+valgrind_alone="caps io leaks links memory one_mapping packed push_raw recycle threads"
+valgrind_forking="lib dead files fork kill leave plan raw sockets timeouts"
 
 why_not_under_valgrind() { # TEST
     case $1 in
