@@ -87,8 +87,9 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
         self
     }
 
-    /// Starts when every request submitted before is complete, and lets none start before it is
-    /// complete itself (`IOSQE_IO_DRAIN`).
+    /// Starts when every request submitted before is complete, and lets none that comes after start
+    /// earlier (`IOSQE_IO_DRAIN`). Whether those wait for it, too, is the kernel's to say: Linux 6.1
+    /// does not make them.
     ///
     /// The kernel may start any later request of the ring late, too, so from then on all of them
     /// must [keep](Self::keep) their descriptors, until the ring is dropped.
