@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::rings::{all, number, one, rings};
 use common::{config, pool_by, routes_here};
 use nix::libc;
-use uring_pool::{AsyncPolicy, Cause, Dir, Ring, SocketAddress};
+use uring_pool::{Cause, Dir, Ring, SocketAddress};
 
 fn pipe() -> (Arc<OwnedFd>, Arc<OwnedFd>) {
     let (read, write) = nix::unistd::pipe().unwrap();
@@ -182,32 +182,6 @@ fn the_next_user_of_a_drained_ring_may_close_its_files_after_submission() {
             assert_eq!(results(&mut ring), [1], "by the route {route}");
         }
         assert_eq!(pool.stats().retired, 0);
-    }
-}
-
-#[test]
-fn a_policy_leaves_borrowed_descriptors_alone_and_takes_the_others() {
-    for mut ring in rings::<Vec<u8>>(config(64)) {
-        for policy in [AsyncPolicy::Always, AsyncPolicy::Postgres18, AsyncPolicy::Postgres19] {
-            ring.set_async_policy(policy);
-            for _ in 0..3 {
-                let file = Arc::new(tempfile::tempfile().unwrap());
-                (&*file).write_all(&[9; 65536]).unwrap();
-                let mut batch = ring.batch();
-                for _ in 0..10 {
-                    batch.read_at(&file, vec![0; 65536], 0).push().unwrap();
-                    batch.read_at(&file, vec![0; 65536], 0).keep(&file).push().unwrap();
-                    batch.read_at(&file, vec![0; 65536], 0).keep(&file).direct().push().unwrap();
-                }
-                batch.submit().unwrap();
-                drop(file);
-                let _others = pipe();
-                for done in all(&mut ring) {
-                    assert_eq!(done.result.unwrap(), 65536, "{policy:?}");
-                    assert!(done.buf.unwrap().iter().all(|&byte| byte == 9));
-                }
-            }
-        }
     }
 }
 

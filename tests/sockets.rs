@@ -112,14 +112,14 @@ fn errors_of_sends_come_with_the_buffer_and_without_a_signal() {
 #[test]
 fn no_flag_without_a_name_reaches_the_kernel() {
     for mut ring in rings::<Vec<u8>>(config(8)) {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
         // MSG_ZEROCOPY, with which the buffer would come back while it is read.
         let flags = SendFlags::from_bits_retain(libc::MSG_ZEROCOPY as u32);
         let prepared = format!("{:?}", ring.batch().send(&ours, vec![1], flags));
         assert!(prepared.contains("op_flags: 0"), "{prepared}");
-        theirs.write_all(b"x").unwrap();
         let flags = RecvFlags::from_bits_retain(libc::MSG_ERRQUEUE as u32);
-        assert_eq!(number(&one(&mut ring, |batch| batch.recv(&ours, vec![0], flags))), 1);
+        let prepared = format!("{:?}", ring.batch().recv(&ours, vec![0], flags));
+        assert!(prepared.contains("op_flags: 0"), "{prepared}");
     }
 }
 
