@@ -56,6 +56,7 @@ in_words() {
     qemu) echo "QEMU for x86-64 (runs other kernels)" ;;
     cpio) echo "cpio (packs what they run)" ;;
     valgrind) echo "valgrind" ;;
+    strace) echo "strace" ;;
     esac
 }
 
@@ -181,6 +182,10 @@ have_valgrind() {
     command -v valgrind >/dev/null 2>&1
 }
 
+have_strace() {
+    command -v strace >/dev/null 2>&1
+}
+
 at_least() { # MAJOR.MINOR[.…] MAJOR.MINOR
     [ -n "$1" ] || return 1
     major=${1%%.*} minor=${1#*.}
@@ -257,6 +262,7 @@ packages_for() { # NEED
     zypper:qemu) echo qemu-x86 ;;
     *:cpio) echo cpio ;;
     *:valgrind) echo valgrind ;;
+    *:strace) echo strace ;;
     esac
 }
 

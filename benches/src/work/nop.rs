@@ -1,0 +1,157 @@
+//! NOPs, in batches: prepare, submit and wait, reap. As c/nop.c.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use io_uring::{IoUring, opcode};
+use uring_pool::{Ring, RingConfig, RingPool, sys};
+
+use super::{By, ENTRIES, Took, inlined, timed};
+use crate::{Result, in_c};
+
+pub(super) fn run(by: By, batch: u32, operations: u64) -> Result<Took> {
+    match by {
+        By::C => in_c::nop(batch, operations),
+        By::IoUring => on_io_uring(batch, operations),
+        By::Safe => safe(batch, operations),
+        By::Raw | By::Inlined => {
+            let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
+            let mut ring = pool.claim::<()>()?;
+            // SAFETY: the ring is used through this alone, and everything is reaped at the end.
+            let raw = unsafe { ring.as_raw() };
+            // SAFETY: it points into the claimed ring, which stays where it is meanwhile.
+            let raw = unsafe { &mut *raw };
+            match by {
+                By::Raw => bound(raw, batch, operations),
+                _ => inlined(raw, batch, operations),
+            }
+        }
+    }
+}
+
+/// That every completion came, each once.
+fn check(sum: u64, batch: u32, operations: u64) -> Result<()> {
+    let batch = u64::from(batch);
+    let expected = operations / batch * (batch * (batch - 1) / 2);
+    if sum == expected { Ok(()) } else { Err(format!("{sum} came, not {expected}").into()) }
+}
+
+fn safe(batch: u32, operations: u64) -> Result<Took> {
+    let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
+    let mut ring: Ring<()> = pool.claim()?;
+    safe_batches(&mut ring, batch, u64::from(batch))?;
+    timed(|| safe_batches(&mut ring, batch, operations))
+}
+
+fn safe_batches(ring: &mut Ring<()>, batch: u32, operations: u64) -> Result<()> {
+    let (mut done, mut sum) = (0, 0);
+    while done < operations {
+        let mut requests = ring.batch();
+        for i in 0..batch {
+            requests.nop().tag(i.into()).push()?;
+        }
+        requests.submit()?;
+        for completion in ring.wait(batch)? {
+            completion.result?;
+            sum += completion.tag;
+        }
+        done += u64::from(batch);
+    }
+    check(sum, batch, operations)
+}
+
+fn on_io_uring(batch: u32, operations: u64) -> Result<Took> {
+    let mut ring = IoUring::new(ENTRIES)?;
+    timed(|| {
+        let (mut done, mut sum) = (0, 0);
+        while done < operations {
+            let mut queue = ring.submission();
+            for i in 0..batch {
+                let entry = opcode::Nop::new().build().user_data(i.into());
+                // SAFETY: a NOP has no buffer that would have to stay.
+                unsafe { queue.push(&entry) }?;
+            }
+            drop(queue);
+            ring.submit_and_wait(batch as usize)?;
+            for completion in ring.completion() {
+                if completion.result() < 0 {
+                    return Err(io::Error::from_raw_os_error(-completion.result()).into());
+                }
+                sum += completion.user_data();
+            }
+            done += u64::from(batch);
+        }
+        check(sum, batch, operations)
+    })
+}
+
+fn bound(ring: &mut sys::io_uring, batch: u32, operations: u64) -> Result<Took> {
+    let mut cqe = std::ptr::null_mut();
+    timed(|| {
+        let (mut done, mut sum) = (0, 0);
+        while done < operations {
+            for i in 0..batch {
+                // SAFETY: an open ring, used by nobody else.
+                let sqe = unsafe { sys::io_uring_get_sqe(ring) };
+                if sqe.is_null() {
+                    return Err("no SQE is free".into());
+                }
+                // SAFETY: an SQE that is ours until it is submitted.
+                unsafe { sys::io_uring_prep_nop(sqe) };
+                // SAFETY: as above.
+                unsafe { (*sqe).user_data = i.into() };
+            }
+            // SAFETY: as above; a NOP has no buffer that would have to stay.
+            let submitted = unsafe { sys::io_uring_submit_and_wait(ring, batch) };
+            if submitted < 0 {
+                return Err(io::Error::from_raw_os_error(-submitted).into());
+            }
+            // What io_uring_for_each_cqe is for: it is a macro, which cannot be bound.
+            // SAFETY: as above.
+            while unsafe { sys::io_uring_peek_cqe(ring, &mut cqe) } == 0 {
+                // SAFETY: a completion that is not marked as seen yet.
+                let completion = unsafe { &*cqe };
+                if completion.res < 0 {
+                    return Err(io::Error::from_raw_os_error(-completion.res).into());
+                }
+                sum += completion.user_data;
+                // SAFETY: as above.
+                unsafe { sys::io_uring_cqe_seen(ring, cqe) };
+            }
+            done += u64::from(batch);
+        }
+        check(sum, batch, operations)
+    })
+}
+
+fn inlined(ring: &mut sys::io_uring, batch: u32, operations: u64) -> Result<Took> {
+    timed(|| {
+        let (mut done, mut sum) = (0, 0);
+        while done < operations {
+            for i in 0..batch {
+                let entry = inlined::Sqe { user_data: i.into(), fd: -1, ..Default::default() };
+                // SAFETY: an open ring, used by nobody else; a NOP has no buffer that would have to stay.
+                if !unsafe { inlined::push(ring, entry) } {
+                    return Err("no SQE is free".into());
+                }
+            }
+            // SAFETY: as above.
+            let submitted = unsafe { sys::io_uring_submit_and_wait(ring, batch) };
+            if submitted < 0 {
+                return Err(io::Error::from_raw_os_error(-submitted).into());
+            }
+            // SAFETY: as above.
+            let failed = unsafe {
+                inlined::reap(ring, |completion| {
+                    sum += completion.user_data;
+                    completion.res
+                })
+            };
+            if failed < 0 {
+                return Err(io::Error::from_raw_os_error(-failed).into());
+            }
+            done += u64::from(batch);
+        }
+        check(sum, batch, operations)
+    })
+}
