@@ -17,7 +17,7 @@ valgrind_forking="lib dead files fork kill leave plan raw sockets timeouts"
 
 why_not_under_valgrind() { # TEST
     case $1 in
-    locked_memory | refusals) echo "it does not know seccomp(2)" ;;
+    locked_memory | refusals | steady) echo "it does not know seccomp(2)" ;;
     machine) echo "it is for a machine of its own" ;;
     many_rings) echo "it keeps descriptors for itself, of which this takes nearly all" ;;
     *) echo "not in the list in x.d/sanitize.sh" ;;

@@ -15,6 +15,7 @@ pub(crate) struct Alive(isize, isize);
 thread_local! {
     // Neither made lazily nor dropped: that would allocate.
     static ALIVE: Cell<Alive> = const { Cell::new(Alive(0, 0)) };
+    static MADE: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Live {
@@ -23,7 +24,15 @@ impl Live {
         ALIVE.get()
     }
 
+    /// How many allocations this thread has made, freed since or not.
+    pub(crate) fn made() -> usize {
+        MADE.get()
+    }
+
     fn count(allocations: isize, bytes: isize) {
+        if bytes > 0 {
+            MADE.set(MADE.get() + 1);
+        }
         let Alive(all, sum) = ALIVE.get();
         ALIVE.set(Alive(all + allocations, sum + bytes));
     }

@@ -1,5 +1,5 @@
-//! `io_uring_setup` that ends as a test wants it to: by a seccomp filter on this process, so in a
-//! child, since there is no way back.
+//! System calls that end as a test wants them to: by a seccomp filter on this process, so in a child,
+//! since there is no way back.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -86,17 +86,40 @@ fn answer(listener: c_int, id: u64, errno: Option<Errno>) {
     let _ = unsafe { libc::ioctl(listener, NOTIF_SEND as _, &raw mut answer) };
 }
 
+/// From now on any other system call than these ends this process, by a signal.
+pub(crate) fn allow_only(calls: &[libc::c_long]) {
+    let verdict = |action| step(libc::BPF_RET | libc::BPF_K, action, 0, 0);
+    let mut program = vec![load_number()];
+    for &call in calls {
+        program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, 0, 1));
+        program.push(verdict(libc::SECCOMP_RET_ALLOW));
+    }
+    program.push(verdict(libc::SECCOMP_RET_KILL_PROCESS));
+    install_program(&mut program, 0);
+}
+
 /// `action` for `io_uring_setup`, and everything else as before.
 fn install(action: u32, flags: libc::c_ulong) -> c_int {
-    let step = |code, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [
-        // The first word of `struct seccomp_data` is the system call's number.
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        load_number(),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_io_uring_setup as u32, 0, 1),
         step(libc::BPF_RET | libc::BPF_K, action, 0, 0),
         step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
-    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    install_program(&mut program, flags)
+}
+
+fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
+/// The first word of `struct seccomp_data` is the system call's number.
+fn load_number() -> libc::sock_filter {
+    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)
+}
+
+fn install_program(steps: &mut [libc::sock_filter], flags: libc::c_ulong) -> c_int {
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     nix::sys::prctl::set_no_new_privs().unwrap();
     // SAFETY: the program and its steps live until the call, which copies them, returns.
     let done = unsafe {
