@@ -81,6 +81,7 @@ pub(crate) struct Group {
 
 pub(crate) const C: &str = "C";
 pub(crate) const IO_URING: &str = "io-uring";
+pub(crate) const NO_POOL: &str = "no pool";
 
 impl Group {
     fn new(work: &'static str, what: impl Into<String>, unit: Unit, operations: u64) -> Self {
@@ -150,8 +151,8 @@ fn groups(file: &Path, direct: bool) -> Vec<Group> {
             .with(C, "make --by c", &[])
             .with(IO_URING, "make --by io-uring", &[]),
         Group::new("fork", "fork + exit, rings on claim", Nanoseconds, 200)
-            .with("15,000 slots", "fork --slots 15000", &[Times(1.1, "no pool")])
-            .with("no pool", "fork --slots 0", &[]),
+            .with("15,000 slots", "fork --slots 15000", &[Times(1.1, NO_POOL)])
+            .with(NO_POOL, "fork --slots 0", &[]),
     ]);
     let batches = "--by safe --batch 32";
     for (what, program) in [("NOP, batches of 32", "nop"), ("write, batches of 32", "write")] {
