@@ -35,7 +35,9 @@ fn read_zeroes(ring: &mut Ring<Vec<u8>>, zeroes: &File, idle: &mut Vec<Vec<u8>>)
 
 fn nops<B>(ring: &mut Ring<B>) {
     let mut batch = ring.batch();
-    (0..BATCH).for_each(|tag| batch.nop().tag(tag.into()).push().unwrap());
+    for tag in 0..BATCH {
+        batch.nop().tag(tag.into()).push().unwrap();
+    }
     assert_eq!(batch.submit().unwrap(), BATCH);
     assert_eq!(ring.wait(BATCH).unwrap().map(|done| done.tag).sum::<u64>(), (0..32).sum());
 }
