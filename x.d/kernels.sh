@@ -45,6 +45,7 @@ untested() { # KERNEL
     [ "$1" = bullseye ] || return 0
     echo "DEFER_TASKRUN: needs Linux 6.1"
     echo "cancel_all: needs Linux 5.19"
+    echo "policies: workers are seen since Linux 5.12, and later ones leave /dev/zero to none"
     echo "SINGLE_ISSUER: needs Linux 6.0"
     echo "SQE128 and CQE32: need Linux 5.19"
 }
