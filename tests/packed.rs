@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use common::sanitizer::{VALGRIND, left_out};
 use common::{config, pool_by, routes_here};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use uring_pool::{Ring, RingConfig, RingPool, Route, sys};
+use uring_pool::{Cause, PgAioUringCaps, Refusal, Ring, RingConfig, RingPool, Route, sys};
 
 const RINGS: usize = 8;
 
@@ -203,6 +203,15 @@ fn takes_pieces() -> bool {
     (numbers.next(), numbers.next()) >= (Some(6), Some(10))
 }
 
+/// Whether this liburing puts such rings inside their own SQEs, which is undone: 2.5 to 2.8 do with
+/// doubled ones.
+fn misplaced(config: &RingConfig) -> bool {
+    let caps = PgAioUringCaps::check(config).unwrap();
+    let old = caps.loaded().is_some_and(|loaded| (loaded.major, loaded.minor) < (2, 9));
+    let undone = |refusal: &Refusal| matches!(refusal.cause(), Cause::Misplaced { .. });
+    old && format!("{config:?}").contains("SQE128") && caps.refusals().iter().any(undone)
+}
+
 #[test]
 fn full_and_wrapped_queues_of_packed_rings_hold_only_their_own_entries_and_no_byte_beside() {
     let combined = |config: &RingConfig| {
@@ -216,7 +225,8 @@ fn full_and_wrapped_queues_of_packed_rings_hold_only_their_own_entries_and_no_by
     for config in configs() {
         let routes = combined(&config);
         // Else a ring that does not fit its slot would not be tried, and not be seen.
-        assert!(!takes_pieces() || routes == smallest, "{config:?} only by {routes:?}");
+        let all = routes == smallest || routes == [Route::Direct] && misplaced(&config);
+        assert!(all || !takes_pieces(), "{config:?} only by {routes:?}");
         for route in routes {
             drive(config, route);
         }
