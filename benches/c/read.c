@@ -1,35 +1,47 @@
-/* Random reads: as many under way as the depth says, and one more for each that completes. */
+/* Random reads: as many under way as the depth says, and one more for each that completes. Vectored ones have two
+ * pieces. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 
 #include "programs.h"
 
-int c_read(int fd, uint64_t blocks, uint32_t len, uint32_t depth, uint64_t operations, uint64_t *nanoseconds)
+int c_read(int fd, uint64_t blocks, uint32_t len, int vectored, uint32_t depth, uint64_t operations,
+	   uint64_t *nanoseconds)
 {
 	struct io_uring ring;
 	char **bufs = calloc(depth, sizeof(*bufs));
+	struct iovec (*pieces)[2] = calloc(depth, sizeof(*pieces));
 	uint32_t *idle = calloc(depth, sizeof(*idle));
 	uint32_t idle_count = depth;
 	uint64_t submitted = 0, completed = 0, random = 88172645463325252u;
 	int error = ring_open(&ring);
 
-	if (error || !bufs || !idle)
+	if (error || !bufs || !pieces || !idle)
 		return error ? error : -ENOMEM;
 	for (uint32_t i = 0; i < depth; i++) {
 		idle[i] = i;
 		/* Whole pages, as O_DIRECT wants them. */
 		if (posix_memalign((void **)&bufs[i], 4096, len))
 			return -ENOMEM;
+		for (uint32_t half = 0; half < 2; half++) {
+			pieces[i][half].iov_base = bufs[i] + half * (len / 2);
+			pieces[i][half].iov_len = len / 2;
+		}
 	}
 	uint64_t start = now();
 	while (completed < operations) {
 		while (idle_count && submitted < operations) {
 			struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+			uint64_t offset = next_random(&random) % blocks * len;
 			uint32_t i = idle[--idle_count];
 
 			if (!sqe)
 				return -EBUSY;
-			io_uring_prep_read(sqe, fd, bufs[i], len, next_random(&random) % blocks * len);
+			if (vectored)
+				io_uring_prep_readv(sqe, fd, pieces[i], 2, offset);
+			else
+				io_uring_prep_read(sqe, fd, bufs[i], len, offset);
 			sqe->user_data = i;
 			submitted++;
 		}
@@ -54,6 +66,7 @@ int c_read(int fd, uint64_t blocks, uint32_t len, uint32_t depth, uint64_t opera
 	for (uint32_t i = 0; i < depth; i++)
 		free(bufs[i]);
 	free(bufs);
+	free(pieces);
 	free(idle);
 	return 0;
 }

@@ -15,6 +15,7 @@ unsafe extern "C" {
         fd: c_int,
         blocks: u64,
         len: u32,
+        vectored: c_int,
         depth: u32,
         operations: u64,
         nanoseconds: &mut u64,
@@ -35,10 +36,12 @@ pub(crate) fn read(
     fd: impl AsFd,
     blocks: u64,
     len: u32,
+    vectored: bool,
     depth: u32,
     operations: u64,
 ) -> Result<Took> {
-    took(|ns| c_read(fd.as_fd().as_raw_fd(), blocks, len, depth, operations, ns))
+    let fd = fd.as_fd().as_raw_fd();
+    took(|ns| c_read(fd, blocks, len, vectored.into(), depth, operations, ns))
 }
 
 pub(crate) fn make(rings: u64) -> Result<Took> {

@@ -116,6 +116,7 @@ fn groups(file: &Path, direct: bool) -> Vec<Group> {
             groups.push(
                 Group::new("nop", format!("NOP, batches of {batch}"), unit, operations)
                     .with("raw door, bound functions", &nop("raw"), &promised(Times(1.0, IO_URING)))
+                    .with("push_raw", &nop("push-raw"), &promised(Times(1.0, IO_URING)))
                     .with(
                         "raw door, inlines in Rust",
                         &nop("inlined"),
@@ -173,7 +174,7 @@ fn groups(file: &Path, direct: bool) -> Vec<Group> {
 }
 
 fn reads(file: &Path, direct: bool) -> Vec<Group> {
-    let read = |what, unit, operations, options: &str, targets: &[Target]| {
+    let read = |what: String, unit, operations, options: &str, targets: &[Target]| {
         let by = |by| format!("read --by {by} --depth 32 {options}");
         Group::new("read", what, unit, operations)
             .with("safe", &by("safe"), targets)
@@ -181,14 +182,16 @@ fn reads(file: &Path, direct: bool) -> Vec<Group> {
             .with(IO_URING, &by("io-uring"), &[])
             .on(file)
     };
-    let plain = "random 8 KiB reads, cached, depth 32";
-    let mut reads = vec![
-        read(plain, Nanoseconds, 100_000, "", &[Times(1.0, C)]),
-        read(plain, Instructions, 20_000, "", &[]),
-    ];
-    if direct {
-        let what = "random 8 KiB reads, O_DIRECT, depth 32";
-        reads.push(read(what, Nanoseconds, 10_000, "--direct", &[Times(1.0, C)]));
+    let mut reads = Vec::new();
+    for (kind, option) in [("", ""), (", vectored", "--vectored")] {
+        let what = format!("random 8 KiB reads, cached, depth 32{kind}");
+        reads.push(read(what.clone(), Nanoseconds, 100_000, option, &[Times(1.0, C)]));
+        reads.push(read(what, Instructions, 20_000, option, &[]));
+        if direct {
+            let what = format!("random 8 KiB reads, O_DIRECT, depth 32{kind}");
+            let options = format!("--direct {option}");
+            reads.push(read(what, Nanoseconds, 10_000, &options, &[Times(1.0, C)]));
+        }
     }
     reads
 }

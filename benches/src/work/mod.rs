@@ -32,6 +32,8 @@ pub(crate) enum By {
     Safe,
     /// uring-pool's raw door, with liburing's functions as they are bound.
     Raw,
+    /// uring-pool's batches of ready SQEs, which are unsafe.
+    PushRaw,
     /// uring-pool's raw door, with what C inlines written in Rust.
     Inlined,
 }
@@ -61,6 +63,9 @@ pub(crate) enum Program {
         /// With O_DIRECT
         #[arg(long)]
         direct: bool,
+        /// Into two pieces
+        #[arg(long)]
+        vectored: bool,
         #[arg(long)]
         file: PathBuf,
     },
@@ -100,8 +105,9 @@ pub(crate) fn run(program: &Program, operations: u64) -> Result<()> {
     let took = match program {
         Program::Nop { by, batch } => nop::run(*by, *batch, operations),
         Program::Write { by, batch } => write::run(*by, *batch, operations),
-        Program::Read { by, depth, direct, file } => {
-            read::run(*by, *depth, *direct, file, operations)
+        Program::Read { by, depth, direct, vectored, file } => {
+            let how = read::How { depth: *depth, direct: *direct, vectored: *vectored };
+            read::run(*by, how, file, operations)
         }
         Program::Claim { slots, threads, held } => claim::run(*slots, *threads, *held, operations),
         Program::Make { by } => make::run(*by, operations),

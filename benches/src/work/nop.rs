@@ -4,7 +4,7 @@
 use std::io;
 
 use io_uring::{IoUring, opcode};
-use uring_pool::{Ring, RingConfig, RingPool, sys};
+use uring_pool::{Batch, Ring, RingConfig, RingPool, sys};
 
 use super::{By, ENTRIES, Took, inlined, timed};
 use crate::{Result, in_c};
@@ -13,7 +13,20 @@ pub(super) fn run(by: By, batch: u32, operations: u64) -> Result<Took> {
     match by {
         By::C => in_c::nop(batch, operations),
         By::IoUring => on_io_uring(batch, operations),
-        By::Safe => safe(batch, operations),
+        By::Safe => on_uring_pool(batch, operations, |requests, tag| {
+            requests.nop().tag(tag).push()?;
+            Ok(())
+        }),
+        By::PushRaw => {
+            let mut nop = sys::io_uring_sqe::default();
+            // SAFETY: it only fills the SQE that it is given.
+            unsafe { sys::io_uring_prep_nop(&mut nop) };
+            on_uring_pool(batch, operations, |requests, tag| {
+                // SAFETY: a NOP points to nothing.
+                unsafe { requests.push_raw(&nop, tag, None) }?;
+                Ok(())
+            })
+        }
         By::Raw | By::Inlined => {
             let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
             let mut ring = pool.claim::<()>()?;
@@ -36,28 +49,31 @@ fn check(sum: u64, batch: u32, operations: u64) -> Result<()> {
     if sum == expected { Ok(()) } else { Err(format!("{sum} came, not {expected}").into()) }
 }
 
-fn safe(batch: u32, operations: u64) -> Result<Took> {
+fn on_uring_pool(
+    batch: u32,
+    operations: u64,
+    push: impl Fn(&mut Batch<'_, '_, ()>, u64) -> Result<()>,
+) -> Result<Took> {
     let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
     let mut ring: Ring<()> = pool.claim()?;
-    safe_batches(&mut ring, batch, u64::from(batch))?;
-    timed(|| safe_batches(&mut ring, batch, operations))
-}
-
-fn safe_batches(ring: &mut Ring<()>, batch: u32, operations: u64) -> Result<()> {
-    let (mut done, mut sum) = (0, 0);
-    while done < operations {
-        let mut requests = ring.batch();
-        for i in 0..batch {
-            requests.nop().tag(i.into()).push()?;
+    let mut run = |operations| {
+        let (mut done, mut sum) = (0, 0);
+        while done < operations {
+            let mut requests = ring.batch();
+            for i in 0..batch {
+                push(&mut requests, i.into())?;
+            }
+            requests.submit()?;
+            for completion in ring.wait(batch)? {
+                completion.result?;
+                sum += completion.tag;
+            }
+            done += u64::from(batch);
         }
-        requests.submit()?;
-        for completion in ring.wait(batch)? {
-            completion.result?;
-            sum += completion.tag;
-        }
-        done += u64::from(batch);
-    }
-    check(sum, batch, operations)
+        check(sum, batch, operations)
+    };
+    run(batch.into())?;
+    timed(|| run(operations))
 }
 
 fn on_io_uring(batch: u32, operations: u64) -> Result<Took> {
