@@ -93,8 +93,9 @@ pub enum Cause {
     #[error("this kernel does not put rings into memory it is given (Linux 6.5 and newer do)")]
     NoMmapUnsupported,
 
-    /// `EINVAL` or `EFAULT` to areas of more than one page: before Linux 6.10 they had to be
-    /// physically contiguous, and on 6.5 could not be larger at all.
+    /// Areas of more than one page: before Linux 6.10 they had to be physically contiguous, and on
+    /// 6.5 could not be larger at all. `EINVAL` or `EFAULT`; or no errno where the kernel was not
+    /// asked, since 6.5 to 6.9 take harm from their own refusal.
     #[error(
         "the kernel wants this ring's memory physically contiguous (Linux 6.10 and newer do not)"
     )]

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::error::{Cause, Error};
-use crate::version::kernel_release;
+use crate::version::{kernel_release, version_of};
 
 /// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit; serialised, that is
 /// null.
@@ -145,11 +145,7 @@ pub(crate) fn refused(what: impl Into<String>, errno: Errno, bytes: usize) -> Er
 /// but not the later releases of 5.10, which took 5.15's io_uring over; the release does not tell
 /// them apart, so there it is not counted on.
 fn charges_ring_memory(release: &str) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
-        return false;
-    };
-    ((6, 14)..(7, 2)).contains(&(major, minor))
+    version_of(release).is_some_and(|version| ((6, 14)..(7, 2)).contains(&version))
 }
 
 #[cfg(feature = "serde")]

@@ -37,21 +37,14 @@ pub enum Memory {
     HugePages,
 }
 
-/// How it is made sure that a closed ring writes to nobody's memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Renewal {
-    /// Its pages are replaced.
-    Punch,
-    /// They cannot be: they are larger than a slot.
-    Never,
-}
-
 /// A piece of shared memory, one line in `/proc/self/maps`.
 #[derive(Debug)]
 pub(crate) struct Region {
     base: NonNull<c_void>,
     len: NonZeroUsize,
-    renewal: Renewal,
+    /// The size of its pages. Only the system's small ones can be replaced: a piece of a larger one
+    /// cannot.
+    pages: usize,
     /// Whether it was mapped here, and is to be unmapped.
     ours: bool,
 }
@@ -68,10 +61,16 @@ impl Region {
     /// with MAP_PRIVATE a child's submission would go unnoticed.
     pub(crate) fn map(memory: Memory, len: usize) -> Result<Self> {
         let cannot = |errno| no_memory(memory, len, errno);
-        let len = match memory {
+        let pages = match memory {
             Memory::HugePages => huge_page_size()
-                .and_then(|page| len.checked_next_multiple_of(usize::try_from(page).ok()?))
+                .and_then(|size| usize::try_from(size).ok())
                 .ok_or_else(|| cannot(Errno::ENOSYS))?,
+            Memory::Anonymous | Memory::Memfd => page_size(),
+        };
+        let len = match memory {
+            Memory::HugePages => {
+                len.checked_next_multiple_of(pages).ok_or_else(|| cannot(Errno::ENOMEM))?
+            }
             Memory::Anonymous | Memory::Memfd => len,
         };
         let size = NonZeroUsize::new(len).expect("a pool's mapping has at least its header");
@@ -92,8 +91,7 @@ impl Region {
             }),
         }
         .map_err(cannot)?;
-        let renewal = if memory == Memory::HugePages { Renewal::Never } else { Renewal::Punch };
-        let region = Self { base, len: size, renewal, ours: true };
+        let region = Self { base, len: size, pages, ours: true };
         region.no_huge_pages();
         Ok(region)
     }
@@ -110,8 +108,7 @@ impl Region {
         len: NonZeroUsize,
         pages: usize,
     ) -> Self {
-        let renewal = if pages == page_size() { Renewal::Punch } else { Renewal::Never };
-        let region = Self { base: base.cast(), len, renewal, ours: false };
+        let region = Self { base: base.cast(), len, pages, ours: false };
         region.no_huge_pages();
         region
     }
@@ -119,10 +116,20 @@ impl Region {
     /// A hole punched into a huge page leaves the page where it is, with whoever writes to it.
     /// Kernels without transparent huge pages refuse the advice, and need none.
     fn no_huge_pages(&self) {
-        if self.renewal == Renewal::Punch {
+        if self.has_small_pages() {
             // SAFETY: advice about our own mapping, which changes none of its bytes.
             let _ = unsafe { madvise(self.base, self.len.get(), MmapAdvise::MADV_NOHUGEPAGE) };
         }
+    }
+
+    fn has_small_pages(&self) -> bool {
+        self.pages == page_size()
+    }
+
+    /// Whether a range lies in one page, whatever the size of the pages.
+    pub(crate) fn is_one_page(&self, offset: usize, len: usize) -> bool {
+        let first = self.at(offset, len).addr().get();
+        first / self.pages == (first + len.saturating_sub(1)) / self.pages
     }
 
     #[cfg(test)]
@@ -162,7 +169,7 @@ impl Region {
     /// may be using the range.
     pub(crate) fn replace_pages(&self, offset: usize, len: usize) -> Result<()> {
         let at = self.at(offset, len);
-        if self.renewal == Renewal::Never {
+        if !self.has_small_pages() {
             let what = format!("cannot replace {len} bytes of memory");
             return Err(Error::new(what, Cause::Invalid("they are a piece of a huge page")));
         }
@@ -239,6 +246,17 @@ mod tests {
         region.replace_pages(page, page).unwrap();
         let bytes = [0, 1, 2].map(|i| byte(&region, i * page).load(Relaxed));
         assert_eq!(bytes, [7, 0, 7]);
+    }
+
+    #[test]
+    fn a_range_is_in_one_page_or_not_by_the_size_of_the_regions_own() {
+        let page = page_size();
+        let region = Region::anonymous(4 * page).unwrap();
+        assert!(region.is_one_page(page, page) && !region.is_one_page(page, page + 1));
+        assert!(!region.is_one_page(1, page));
+        // SAFETY: the same memory, in which nothing is.
+        let huge = unsafe { Region::of_the_callers(region.base(), region.len, 1 << 40) };
+        assert!(huge.is_one_page(0, 4 * page));
     }
 
     #[test]

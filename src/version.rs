@@ -45,9 +45,33 @@ pub fn kernel_release() -> String {
         .map_or_else(|_| "unknown".to_owned(), |name| name.release().to_string_lossy().into_owned())
 }
 
+/// The running kernel's version: the first two numbers of its release.
+pub(crate) fn kernel_version() -> Option<(u32, u32)> {
+    version_of(&kernel_release())
+}
+
+/// The first two numbers of a release.
+pub(crate) fn version_of(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_release_begins_with_a_version_whatever_follows() {
+        for (release, version) in [
+            ("6.5.0", Some((6, 5))),
+            ("6.12.48+deb13-cloud-amd64", Some((6, 12))),
+            ("7.0-rc1", Some((7, 0))),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(version_of(release), version);
+        }
+    }
 
     #[test]
     fn versions_compare_by_number_not_by_text() {

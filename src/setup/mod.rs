@@ -142,6 +142,10 @@ unsafe fn open_now(
             separate::attempt(config, layout)
         } else {
             let Some(memory) = memory else { continue };
+            if !no_mmap::may_be_asked(layout, memory) {
+                refusals.push(Refusal::new(route, Cause::NotContiguous, None));
+                continue;
+            }
             // A kernel that failed half-way may have written to the pages.
             if touched {
                 memory.clear();

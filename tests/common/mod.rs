@@ -46,6 +46,13 @@ pub(crate) fn maps() -> usize {
     all.lines().filter(|line| !sanitized || shared(line)).count()
 }
 
+/// The running kernel's version.
+pub(crate) fn kernel() -> (u32, u32) {
+    let release = uring_pool::kernel_release();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Open descriptors.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
