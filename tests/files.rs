@@ -65,12 +65,12 @@ fn reads_and_writes_at_the_files_own_position_move_it_on() {
         let mut file = scratch(b"");
         for part in [b"one ".to_vec(), b"two".to_vec()] {
             let len = part.len() as i32;
-            let done = one(&mut ring, |batch| batch.write(&file, part));
+            let done = one!(ring, |batch| batch.write(&file, part));
             assert_eq!(number(&done), len);
         }
         Arc::get_mut(&mut file).unwrap().rewind().unwrap();
         for expected in [&b"one "[..], b"two", b""] {
-            let done = one(&mut ring, |batch| batch.read(&file, vec![0; 4]));
+            let done = one!(ring, |batch| batch.read(&file, vec![0; 4]));
             let n = number(&done) as usize;
             assert_eq!(&done.buf.unwrap()[..n], expected);
         }
@@ -82,18 +82,18 @@ fn pieces_are_written_and_read_one_after_another_and_used_again() {
     for mut ring in rings::<Vectored<Vec<u8>>>(config(8)) {
         let file = scratch(b"");
         let pieces = Vectored::new(vec![b"abc".to_vec(), b"".to_vec(), b"defgh".to_vec()]);
-        let done = one(&mut ring, |batch| batch.writev_at(&file, pieces, 10));
+        let done = one!(ring, |batch| batch.writev_at(&file, pieces, 10));
         assert_eq!(number(&done), 8);
         let mut pieces = done.buf.unwrap();
         pieces.bufs_mut()[0] = vec![0; 6];
         pieces.bufs_mut()[2] = vec![0; 6];
-        let done = one(&mut ring, |batch| batch.readv_at(&file, pieces, 10));
+        let done = one!(ring, |batch| batch.readv_at(&file, pieces, 10));
         assert_eq!(number(&done), 8);
         assert_eq!(done.buf.unwrap().into_bufs(), [&b"abcdef"[..], b"", b"gh\0\0\0\0"]);
-        let none = one(&mut ring, |batch| batch.writev_at(&file, Vectored::new(vec![]), 0));
+        let none = one!(ring, |batch| batch.writev_at(&file, Vectored::new(vec![]), 0));
         assert_eq!(number(&none), 0);
         let many = Vectored::new(vec![vec![1]; 1025]);
-        let done = one(&mut ring, |batch| batch.writev_at(&file, many, 0));
+        let done = one!(ring, |batch| batch.writev_at(&file, many, 0));
         assert_eq!(number(&done), -libc::EINVAL);
         assert_eq!(done.buf.unwrap().bufs().len(), 1025, "an error comes with the pieces");
     }
@@ -104,14 +104,14 @@ fn ranges_are_synced_allocated_and_advised() {
     for mut ring in rings::<()>(config(8)) {
         let file = scratch(&[1; 8192]);
         let what = SyncRange::WAIT_BEFORE | SyncRange::WRITE | SyncRange::WAIT_AFTER;
-        let done = one(&mut ring, |batch| batch.sync_file_range(&file, 0, 0, what));
+        let done = one!(ring, |batch| batch.sync_file_range(&file, 0, 0, what));
         assert_eq!(number(&done), 0);
 
         let grow = Fallocate::empty();
-        assert_eq!(number(&one(&mut ring, |batch| batch.fallocate(&file, grow, 8192, 4096))), 0);
+        assert_eq!(number(&one!(ring, |batch| batch.fallocate(&file, grow, 8192, 4096))), 0);
         assert_eq!(file.metadata().unwrap().len(), 12288);
         let hole = Fallocate::PUNCH_HOLE | Fallocate::KEEP_SIZE;
-        assert_eq!(number(&one(&mut ring, |batch| batch.fallocate(&file, hole, 0, 4096))), 0);
+        assert_eq!(number(&one!(ring, |batch| batch.fallocate(&file, hole, 0, 4096))), 0);
         let (mut content, mut reader) = (Vec::new(), &*file);
         reader.rewind().unwrap();
         reader.read_to_end(&mut content).unwrap();
@@ -126,12 +126,12 @@ fn ranges_are_synced_allocated_and_advised() {
             Advice::DontNeed,
             Advice::NoReuse,
         ] {
-            let done = one(&mut ring, |batch| batch.fadvise(&file, 0, 4096, advice));
+            let done = one!(ring, |batch| batch.fadvise(&file, 0, 4096, advice));
             assert_eq!(number(&done), 0, "{advice:?}");
         }
         let (_read, write) = nix::unistd::pipe().unwrap();
         let pipe = Arc::new(write);
-        let refused = one(&mut ring, |batch| batch.fallocate(&pipe, grow, 0, 1));
+        let refused = one!(ring, |batch| batch.fallocate(&pipe, grow, 0, 1));
         assert_eq!(number(&refused), -libc::ESPIPE);
     }
 }
@@ -142,7 +142,7 @@ fn a_file_is_made_in_its_directory_and_closed_by_requests() {
         let folder = tempfile::tempdir().unwrap();
         let dir = Arc::new(File::open(folder.path()).unwrap());
         let (flags, new) = (libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, name("new"));
-        let done = one(&mut ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
+        let done = one!(ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
         assert_eq!(number(&done), 0, "the number is not given away besides the descriptor");
         let fd = done.fd.unwrap();
         let number_of = fd.as_raw_fd();
@@ -150,15 +150,15 @@ fn a_file_is_made_in_its_directory_and_closed_by_requests() {
         assert_eq!((made.mode() & 0o777, made.len()), (0o600, 0));
         let mode = nix::fcntl::fcntl(fd.as_fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
         assert_eq!(mode, libc::FD_CLOEXEC);
-        let done = one(&mut ring, |batch| batch.close(fd));
+        let done = one!(ring, |batch| batch.close(fd));
         assert_eq!((number(&done), done.fd.is_none()), (0, true));
         let link = std::fs::read_link(format!("/proc/self/fd/{number_of}"));
         assert!(link.map_or(true, |path| path != folder.path().join("new")), "it is closed");
 
-        let again = one(&mut ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
+        let again = one!(ring, |batch| batch.openat(Dir::of(&dir), &new, flags, 0o600));
         assert_eq!((number(&again), again.fd.is_none()), (-libc::EEXIST, true));
         let path = name(folder.path().join("new"));
-        let done = one(&mut ring, |batch| batch.openat(Dir::current(), &path, 0, 0));
+        let done = one!(ring, |batch| batch.openat(Dir::current(), &path, 0, 0));
         assert!(done.fd.is_some());
     }
 }
@@ -167,7 +167,7 @@ fn a_file_is_made_in_its_directory_and_closed_by_requests() {
 fn a_rings_descriptor_which_the_kernel_does_not_close_so_comes_back() {
     for mut ring in rings::<()>(config(8)) {
         let copy = ring.as_fd().try_clone_to_owned().unwrap();
-        let done = one(&mut ring, |batch| batch.close(copy));
+        let done = one!(ring, |batch| batch.close(copy));
         assert_eq!((number(&done), done.fd.is_some()), (-libc::EBADF, true));
     }
 }
@@ -181,7 +181,7 @@ fn statx_tells_what_the_file_system_does() {
         let open = Arc::new(File::open(dir).unwrap());
         for (dir, path) in [(Dir::of(&open), name("file")), (Dir::current(), name(&file))] {
             let buf = vec![0xff; Statx::SIZE + path.as_bytes_with_nul().len()];
-            let done = one(&mut ring, |batch| batch.statx(dir, &path, 0, libc::STATX_ALL, buf));
+            let done = one!(ring, |batch| batch.statx(dir, &path, 0, libc::STATX_ALL, buf));
             assert_eq!(number(&done), 0);
             let found = Statx::from_bytes(&done.buf.unwrap()).unwrap();
             let expected = file.metadata().unwrap();
@@ -198,7 +198,7 @@ fn statx_tells_what_the_file_system_does() {
         }
         let missing = name(dir.join("missing"));
         let buf = vec![0; 1024];
-        let done = one(&mut ring, |batch| batch.statx(Dir::current(), &missing, 0, 0, buf));
+        let done = one!(ring, |batch| batch.statx(Dir::current(), &missing, 0, 0, buf));
         assert_eq!((number(&done), done.buf.unwrap().len()), (-libc::ENOENT, 1024));
     }
 }
@@ -225,10 +225,10 @@ fn a_splice_moves_bytes_between_a_file_and_a_pipe_both_ways() {
         let (read, write) = (Arc::new(read), Arc::new(write));
         let (from, to) = (scratch(b"0123456789"), scratch(b""));
         let (source, pipe) = ((&from, Some(3)), (&write, None));
-        let done = one(&mut ring, |batch| batch.splice(source, pipe, 5, SpliceFlags::empty()));
+        let done = one!(ring, |batch| batch.splice(source, pipe, 5, SpliceFlags::empty()));
         assert_eq!(number(&done), 5);
         let (pipe, target) = ((&read, None), (&to, Some(1)));
-        let done = one(&mut ring, |batch| batch.splice(pipe, target, 5, SpliceFlags::MOVE));
+        let done = one!(ring, |batch| batch.splice(pipe, target, 5, SpliceFlags::MOVE));
         assert_eq!(number(&done), 5);
         let mut content = Vec::new();
         (&*to).read_to_end(&mut content).unwrap();
@@ -269,7 +269,7 @@ fn descriptors_that_nobody_takes_are_closed() {
             let new = || -> OwnedFd { File::open("/dev/null").unwrap().into() };
             for _ in 0..3 {
                 // Completions dropped, and completions never reaped.
-                drop(one(&mut ring, |batch| batch.openat(Dir::current(), c"/dev/null", 0, 0)));
+                drop(one!(ring, |batch| batch.openat(Dir::current(), c"/dev/null", 0, 0)));
                 // A close never pushed, taken back, forgotten, and refused.
                 drop(ring.batch().close(new()));
                 let mut batch = ring.batch();

@@ -170,7 +170,7 @@ fn the_next_user_of_a_drained_ring_may_close_its_files_after_submission() {
         let pool = pool_by(route, if known { cooperative } else { config(8) }, 1);
         for _ in 0..50 {
             let mut ring = pool.claim::<Vec<u8>>().unwrap();
-            assert_eq!(number(&one(&mut ring, |batch| batch.nop().drain())), 0);
+            assert_eq!(number(&one!(ring, |batch| batch.nop().drain())), 0);
             drop(ring);
             let mut ring = pool.claim::<Vec<u8>>().unwrap();
             let (read, write) = pipe();
@@ -201,7 +201,7 @@ fn a_request_is_cancelled_by_its_id_and_no_other() {
 
         // Its place in the table is taken by another request now.
         silent_reads(&mut ring, &read, 2);
-        let old = one(&mut ring, |batch| batch.cancel(ids[1]));
+        let old = one!(ring, |batch| batch.cancel(ids[1]));
         assert_eq!(number(&old), -libc::ENOENT, "an old id cancels nothing");
         assert_eq!(ring.in_flight(), 4);
         drop(write);
@@ -226,7 +226,7 @@ fn all_requests_are_cancelled_at_once() {
     for mut ring in rings::<Vec<u8>>(config(8)) {
         let (read, _write) = pipe();
         silent_reads(&mut ring, &read, 5);
-        let done = one(&mut ring, |batch| batch.cancel_all().tag(9));
+        let done = one!(ring, |batch| batch.cancel_all().tag(9));
         if number(&done) == -libc::EINVAL {
             return common::cannot("cancel_all", "needs Linux 5.19");
         }

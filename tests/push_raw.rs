@@ -32,7 +32,7 @@ fn a_ready_sqe_is_submitted_with_its_tag_and_its_buffer_comes_back() {
         let done = all(&mut ring).remove(0);
         assert_eq!((done.tag, number(&done)), (7, 16));
         assert_eq!(done.buf.as_deref(), Some(&[0; 16][..]));
-        let done = one(&mut ring, |batch| batch.cancel(id));
+        let done = one!(ring, |batch| batch.cancel(id));
         assert_eq!(number(&done), -libc::ENOENT, "it was done already");
     }
 }

@@ -49,7 +49,7 @@ fn a_connection_is_made_accepted_and_used_by_requests() {
         assert_eq!(done[1].buf.as_deref(), Some(&b"hello"[..]));
 
         drop(server);
-        let end = one(&mut ring, |batch| batch.recv(&client, vec![0; 1], RecvFlags::empty()));
+        let end = one!(ring, |batch| batch.recv(&client, vec![0; 1], RecvFlags::empty()));
         assert_eq!(number(&end), 0);
     }
 }
@@ -62,18 +62,18 @@ fn a_unix_socket_and_an_ipv6_one_are_found_by_their_addresses() {
         let _listener = UnixListener::bind(&path).unwrap();
         let to = SocketAddress::unix(&path).unwrap();
         let client = socket(libc::AF_UNIX);
-        assert_eq!(number(&one(&mut ring, |batch| batch.connect(&client, &to))), 0);
+        assert_eq!(number(&one!(ring, |batch| batch.connect(&client, &to))), 0);
         match TcpListener::bind("[::1]:0") {
             Ok(listener) => {
                 let to = SocketAddress::from(listener.local_addr().unwrap());
                 let client = socket(libc::AF_INET6);
-                assert_eq!(number(&one(&mut ring, |batch| batch.connect(&client, &to))), 0);
+                assert_eq!(number(&one!(ring, |batch| batch.connect(&client, &to))), 0);
             }
             Err(error) => eprintln!("NOT TESTED: IPv6: {error}"),
         }
         let nobody = SocketAddress::unix(folder.path().join("nobody")).unwrap();
         let client = socket(libc::AF_UNIX);
-        let refused = one(&mut ring, |batch| batch.connect(&client, &nobody));
+        let refused = one!(ring, |batch| batch.connect(&client, &nobody));
         assert_eq!(number(&refused), -libc::ENOENT);
     }
 }
@@ -98,12 +98,12 @@ fn errors_of_sends_come_with_the_buffer_and_without_a_signal() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         let buf = b"unheard".to_vec();
-        let done = one(&mut ring, |batch| batch.send(&ours, buf, SendFlags::NOSIGNAL));
+        let done = one!(ring, |batch| batch.send(&ours, buf, SendFlags::NOSIGNAL));
         assert_eq!(number(&done), -libc::EPIPE);
         assert_eq!(done.buf.as_deref(), Some(&b"unheard"[..]));
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let wait = RecvFlags::DONTWAIT;
-        let done = one(&mut ring, |batch| batch.recv(&ours, vec![1; 4], wait));
+        let done = one!(ring, |batch| batch.recv(&ours, vec![1; 4], wait));
         assert_eq!(number(&done), -libc::EAGAIN);
         assert_eq!(done.buf.as_deref(), Some(&[1; 4][..]));
     }
@@ -130,7 +130,7 @@ fn a_poll_tells_what_came() {
         let events = |done: &uring_pool::Completion<()>| {
             PollEvents::from_bits_retain(*done.result.as_ref().unwrap())
         };
-        let done = one(&mut ring, |batch| batch.poll(&ours, PollEvents::IN | PollEvents::OUT));
+        let done = one!(ring, |batch| batch.poll(&ours, PollEvents::IN | PollEvents::OUT));
         assert_eq!(events(&done), PollEvents::OUT);
         let mut batch = ring.batch();
         batch.poll(&ours, PollEvents::IN).push().unwrap();
@@ -141,7 +141,7 @@ fn a_poll_tells_what_came() {
         assert_eq!(events(&done), PollEvents::IN);
         assert_eq!((&ours).read(&mut [0]).unwrap(), 1);
         drop(theirs);
-        let done = one(&mut ring, |batch| batch.poll(&ours, PollEvents::RDHUP));
+        let done = one!(ring, |batch| batch.poll(&ours, PollEvents::RDHUP));
         assert!(events(&done).contains(PollEvents::RDHUP | PollEvents::HUP));
     }
 }

@@ -34,7 +34,7 @@ fn read(ring: &mut Ring<Vec<u8>>, from: &OwnedFd) {
 fn a_timeout_completes_when_its_time_is_over() {
     for mut ring in rings::<()>(config(8)) {
         let start = Instant::now();
-        let done = one(&mut ring, |batch| batch.timeout(SHORT));
+        let done = one!(ring, |batch| batch.timeout(SHORT));
         assert_eq!(number(&done), -libc::ETIME);
         assert!(start.elapsed() >= SHORT);
         // More seconds than the kernel can count.

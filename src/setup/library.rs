@@ -1,6 +1,8 @@
 //! What the liburing that is loaded says of itself.
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+
 use crate::version::Version;
 
 /// The version of the liburing that is loaded: `None` before 2.4, which does not tell.
@@ -9,6 +11,12 @@ use crate::version::Version;
 /// newer the functions are called; built with an older one they are looked up.
 #[must_use]
 pub fn loaded_version() -> Option<Version> {
+    // A library does not change while it is loaded, and each ring that is made asks.
+    static LOADED: OnceLock<Option<Version>> = OnceLock::new();
+    *LOADED.get_or_init(ask)
+}
+
+fn ask() -> Option<Version> {
     let major = tell(
         #[cfg(have_version)]
         liburing_sys::io_uring_major_version,

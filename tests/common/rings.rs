@@ -1,6 +1,6 @@
 //! Rings by each route, and one request at a time on them.
 
-use uring_pool::{Batch, Cause, Completion, Prepared, Ring, RingConfig};
+use uring_pool::{Cause, Completion, Ring, RingConfig};
 
 use super::{pool_by, routes_here};
 
@@ -14,16 +14,19 @@ pub(crate) fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
     routes_here(&config).into_iter().filter_map(claim).collect()
 }
 
-/// Submits one request and waits for it.
-pub(crate) fn one<'fd, B: 'static>(
-    ring: &mut Ring<B>,
-    request: impl for<'b, 'r> FnOnce(&'b mut Batch<'r, 'fd, B>) -> Prepared<'b, 'r, 'fd, B>,
-) -> Completion<B> {
-    let mut batch = ring.batch();
-    request(&mut batch).push().unwrap();
-    assert_eq!(batch.submit().unwrap(), 1);
-    ring.wait(1).unwrap().next().unwrap()
+/// Submits one request and waits for it. (A macro, since Rust 1.85 takes what a closure's request
+/// borrows to be borrowed for ever.)
+#[allow(unused_macros)]
+macro_rules! one {
+    ($ring:expr, |$batch:ident| $request:expr) => {{
+        let mut $batch = $ring.batch();
+        $request.push().unwrap();
+        assert_eq!($batch.submit().unwrap(), 1);
+        $ring.wait(1).unwrap().next().unwrap()
+    }};
 }
+#[allow(unused_imports)]
+pub(crate) use one;
 
 /// All that is in flight, sorted by tag.
 pub(crate) fn all<B: 'static>(ring: &mut Ring<B>) -> Vec<Completion<B>> {
