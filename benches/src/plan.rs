@@ -27,8 +27,8 @@ pub(crate) struct Options {
     /// Prints JSON
     #[arg(long)]
     json: bool,
-    /// Puts the table into this page as well
-    #[arg(long)]
+    /// Puts the table into this page as well: the whole of it
+    #[arg(long, conflicts_with = "works")]
     write: Option<PathBuf>,
     /// Exits with 3 if a target is missed
     #[arg(long)]
@@ -269,7 +269,8 @@ fn measure(
             SystemCalls { besides } => {
                 let calls = system_calls(scratch, args, *operations)?;
                 let others = calls.iter().filter(|(name, _)| Some(name.as_str()) != besides);
-                others.map(|(_, calls)| calls).sum()
+                // From 0, since an empty sum is -0.
+                others.fold(0.0, |sum, (_, calls)| sum + calls)
             }
             Allocations => {
                 let took = once(args, *operations)?;
