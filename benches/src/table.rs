@@ -188,7 +188,7 @@ impl Machine {
         let header = uring_pool::sys::VERSION;
         let loaded = uring_pool::loaded_version();
         Self {
-            kernel: uring_pool::kernel_release().to_owned(),
+            kernel: uring_pool::kernel_release().split('-').next().unwrap_or_default().to_owned(),
             processor: model.map_or("unknown", |(_, name)| name).to_owned(),
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
