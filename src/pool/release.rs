@@ -91,6 +91,10 @@ impl Home for Inner {
         self.slots.give_back(slot as usize, generation, maker_number, held);
     }
 
+    fn close(&self, held: Box<Held>) {
+        self.recycle(held);
+    }
+
     fn abandon(&self, held: Box<Held>) {
         self.counters.abandoned();
         // Closed, it is cancelled some time, and writes to the pages that it had.

@@ -49,6 +49,9 @@ pub(crate) trait Home: Send + Sync {
     /// Nothing is in flight: the next user may have it as it is.
     fn give_back(&self, held: Box<Held>);
 
+    /// Nothing is in flight, but the ring is not fit for another user: it is closed.
+    fn close(&self, held: Box<Held>);
+
     /// Requests are under way that did not come home: the ring must go, and its pages with it.
     fn abandon(&self, held: Box<Held>);
 

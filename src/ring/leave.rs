@@ -15,9 +15,6 @@ use super::{Completions, Held, Ring, TakenBack};
 /// network file system may take for ever.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// `user_data` of the NOP that a ring with drained requests ends with.
-const LAST: u64 = NOBODY - 1;
-
 /// Cancellations submitted at a time: each makes the kernel look through all that is under way.
 const CANCEL_AT_A_TIME: usize = 64;
 
@@ -80,29 +77,6 @@ impl<B: 'static> Ring<B> {
             home.push((request, fd));
         }
     }
-
-    /// After a drained request, the kernel has the next one start late, whoever's it is: that shall
-    /// not be the next user's. Whether the ring is past it.
-    fn end_draining(&mut self) -> bool {
-        if !self.drains {
-            return true;
-        }
-        let deadline = Instant::now() + PATIENCE;
-        let Held { ring, queues, .. } = &mut **self.held;
-        queues.prepare(ring.raw_mut(), Sqe { user_data: LAST, ..op::nop() });
-        if self.held.submit().is_err() {
-            drop(self.take_back());
-            return false;
-        }
-        while !self.held.queues.waiting().any(|cqe| cqe.user_data == LAST) {
-            let ready = self.held.queues.cq_ready();
-            match self.held.wait(ready + 1, Some(deadline), |_| true) {
-                Ok(Waited::Enough) | Err(Errno::EINTR) => {}
-                _ => return false,
-            }
-        }
-        true
-    }
 }
 
 fn nobodys(sqe: Sqe) -> Sqe {
@@ -115,18 +89,20 @@ impl<B: 'static> Drop for Ring<B> {
         // own copies, which no kernel writes to.
         let inherited = self.is_inherited();
         let mut home = Vec::new();
-        let mut ended = true;
         if !inherited {
             self.bring_home(&mut home);
-            ended = self.flight.len() == 0 && self.end_draining();
         }
+        let drains = self.drains;
         // SAFETY: taken once: this is the only place, and drop runs once.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
         let flight = unsafe { ManuallyDrop::take(&mut self.flight) };
-        let quiet = flight.len() == 0 && ended;
+        let quiet = flight.len() == 0;
         match self.home.take() {
             Some(home) if inherited => home.close_copy(held),
+            // After a drained request the kernel has later ones start late, whoever's they are, and
+            // when it is past that differs: the next user gets another ring.
+            Some(home) if quiet && drains => home.close(held),
             Some(home) if quiet => home.give_back(held),
             Some(home) => home.abandon(held),
             None => drop(held),

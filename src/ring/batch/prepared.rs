@@ -92,7 +92,8 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// does not make them.
     ///
     /// The kernel may start any later request of the ring late, too, so from then on all of them
-    /// must [keep](Self::keep) their descriptors, until the ring is dropped.
+    /// must [keep](Self::keep) their descriptors, until the ring is dropped. A pool closes such a
+    /// ring then, and makes another for its next user.
     #[doc(alias = "IOSQE_IO_DRAIN")]
     pub fn drain(mut self) -> Self {
         self.sqe.flags |= DRAIN;
