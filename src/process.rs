@@ -6,13 +6,14 @@
 //! child may have its parent's id; and asking for it is a system call.
 #![allow(unsafe_code)]
 
-use std::sync::Once;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
+use once_cell::race::OnceBool;
+
 /// A process: compares unequal to all of its ancestors. Nothing is said of other relatives.
 ///
-/// It is how many forks lie between it and the ancestor that first asked. A child that `clone(2)`
+/// It is a count that grows with every fork since the ancestor that first asked. A child that `clone(2)`
 /// makes behind the C library's back is not counted, and taken for its parent; what such a child
 /// may do at all is its maker's `unsafe` to answer for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +28,16 @@ extern "C" fn in_child() {
 impl Process {
     /// The calling process. Asks the kernel nothing.
     pub(crate) fn current() -> Self {
-        static WATCH: Once = Once::new();
-        WATCH.call_once(|| {
+        // Threads that ask for the first time at once may be told of forks twice: a fork then counts
+        // for two, which compares no less unequal.
+        static WATCHED: OnceBool = OnceBool::new();
+        WATCHED.get_or_init(|| {
             // SAFETY: the handler runs in a forked child, and only adds to an atomic, which is
             // allowed there.
             let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
             // Whoever cannot tell a child from its parent must not go on: both would use its rings.
             assert_eq!(refused, 0, "pthread_atfork: no memory to be told of forks");
+            true
         });
         Self(FORKS.load(Relaxed))
     }

@@ -2,6 +2,9 @@
 //!
 //! For a machine of one's own, such as the matrix' virtual ones: `--ignored` runs them.
 
+// No child uses what sets them.
+#![allow(clippy::disallowed_types)]
+
 mod common;
 
 use std::fs;

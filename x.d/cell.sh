@@ -21,6 +21,9 @@ step() {
     printf '== %s\n' "$*"
 }
 
+# shellcheck source=x.d/limit.sh
+. x.d/limit.sh
+
 step versions
 cargo --version
 cargo --version | sed 's/^cargo \([^ ]*\).*/\1/' >/out/cargo
@@ -28,6 +31,7 @@ dpkg-query --show --showformat '${source:Upstream-Version}\n' liburing-dev >/out
 cat /out/liburing
 
 step cargo test
+limit_tests
 cargo test --locked --workspace --all-features --no-fail-fast
 
 step release build of the command

@@ -63,6 +63,8 @@ sanitize() { # [--address] [--valgrind]
 
 under_address() {
     find_address_sanitizer
+    under=
+    limit_tests
     # The target is named so that build scripts and macros of the compiler's are left as they are.
     # shellcheck disable=SC2086
     watched env $address_numbers URING_POOL_SANITIZER=AddressSanitizer "$nightly" \
@@ -112,10 +114,11 @@ valgrind_tests() { # full|no: its leak check, "TEST TEST …"
         *) tests="$tests --test $test" ;;
         esac
     done
-    runner=CARGO_TARGET_$(printf %s "$host" | tr 'a-z-' 'A-Z_')_RUNNER
+    under="valgrind --quiet --error-exitcode=99 --leak-check=$leak_check"
+    under="$under --errors-for-leak-kinds=definite --show-leak-kinds=definite --vgdb=no"
+    limit_tests
     # shellcheck disable=SC2086
     watched env $valgrind_numbers URING_POOL_SANITIZER=valgrind \
-        "$runner=valgrind --quiet --error-exitcode=99 --leak-check=$leak_check --errors-for-leak-kinds=definite --show-leak-kinds=definite --vgdb=no" \
         cargo test $locked --package uring-pool --all-features $tests --no-fail-fast -- --show-output
 }
 

@@ -1,9 +1,10 @@
 //! What a pool tells of itself.
 
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
+
+use once_cell::race::OnceBox;
 
 use crate::setup::{OpenRing, Refusal, Route};
 
@@ -71,7 +72,7 @@ pub(super) struct Counters {
     open: [AtomicUsize; Route::ALL.len()],
     abandoned: AtomicUsize,
     waited_ms: AtomicU64,
-    refused: [(AtomicUsize, OnceLock<Refusal>); Route::ALL.len()],
+    refused: [(AtomicUsize, OnceBox<Refusal>); Route::ALL.len()],
 }
 
 impl Counters {
@@ -82,7 +83,7 @@ impl Counters {
         for refusal in ring.refusals() {
             let (count, first) = &self.refused[refusal.route() as usize];
             count.fetch_add(1, Relaxed);
-            let _ = first.set(*refusal);
+            first.get_or_init(|| Box::new(*refusal));
         }
     }
 
@@ -111,7 +112,7 @@ impl Counters {
     }
 
     pub(super) fn fallbacks(&self) -> Vec<FallbackStats> {
-        let counted = |(count, first): &(AtomicUsize, OnceLock<Refusal>)| {
+        let counted = |(count, first): &(AtomicUsize, OnceBox<Refusal>)| {
             let first = *first.get()?;
             Some(FallbackStats { rings: count.load(Relaxed), first })
         };

@@ -1,7 +1,7 @@
 //! What the liburing that is loaded says of itself.
 #![allow(unsafe_code)]
 
-use std::sync::OnceLock;
+use once_cell::race::OnceBox;
 
 use crate::version::Version;
 
@@ -12,8 +12,8 @@ use crate::version::Version;
 #[must_use]
 pub fn loaded_version() -> Option<Version> {
     // A library does not change while it is loaded, and each ring that is made asks.
-    static LOADED: OnceLock<Option<Version>> = OnceLock::new();
-    *LOADED.get_or_init(ask)
+    static LOADED: OnceBox<Option<Version>> = OnceBox::new();
+    *LOADED.get_or_init(|| Box::new(ask()))
 }
 
 fn ask() -> Option<Version> {

@@ -1,9 +1,9 @@
 //! The routes, why one was refused, and what a pool has learned about them.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
+use once_cell::race::OnceBox;
 
 use crate::error::{Cause, write_cause};
 
@@ -142,7 +142,7 @@ impl serde::Serialize for Refusal {
 
 /// Refusals that hold for every further ring of the same configuration, noted at the first one.
 #[derive(Debug, Default)]
-pub(crate) struct Learned([OnceLock<Refusal>; Route::ALL.len()]);
+pub(crate) struct Learned([OnceBox<Refusal>; Route::ALL.len()]);
 
 impl Learned {
     /// What is known to refuse `route` for good.
@@ -158,7 +158,7 @@ impl Learned {
             refusal.cause,
             Cause::LibraryLacksInitMem | Cause::NoMmapUnsupported | Cause::Misplaced { .. }
         ) {
-            let _ = self.0[refusal.route.index()].set(refusal);
+            self.0[refusal.route.index()].get_or_init(|| Box::new(refusal));
         }
     }
 }
