@@ -27,6 +27,7 @@ extern "C" fn in_child() {
 
 impl Process {
     /// The calling process. Asks the kernel nothing.
+    #[inline]
     pub(crate) fn current() -> Self {
         // Threads that ask for the first time at once may be told of forks twice: a fork then counts
         // for two, which compares no less unequal.
@@ -43,11 +44,13 @@ impl Process {
     }
 
     /// Whether the caller is a child that was forked since.
+    #[inline]
     pub(crate) fn is_ancestor(self) -> bool {
         FORKS.load(Relaxed) != self.0
     }
 
     /// As one word, never 0.
+    #[inline]
     pub(crate) fn to_bits(self) -> u64 {
         u64::from(self.0) + 1
     }

@@ -74,10 +74,12 @@ pub unsafe trait BufMut: Buf {
 // SAFETY: a vector's bytes are on the heap, where they stay when the vector is moved, and the
 // vector owns them alone.
 unsafe impl Buf for Vec<u8> {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
 
+    #[inline]
     fn len(&self) -> usize {
         Vec::len(self)
     }
@@ -85,6 +87,7 @@ unsafe impl Buf for Vec<u8> {
 
 // SAFETY: as above; `as_mut_ptr` is the same address.
 unsafe impl BufMut for Vec<u8> {
+    #[inline]
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         self.as_mut_ptr()
     }
@@ -93,10 +96,12 @@ unsafe impl BufMut for Vec<u8> {
 // SAFETY: a boxed slice's bytes are on the heap, where they stay when the box is moved, and the
 // box owns them alone.
 unsafe impl Buf for Box<[u8]> {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
 
+    #[inline]
     fn len(&self) -> usize {
         <[u8]>::len(self)
     }
@@ -104,6 +109,7 @@ unsafe impl Buf for Box<[u8]> {
 
 // SAFETY: as above; `as_mut_ptr` is the same address.
 unsafe impl BufMut for Box<[u8]> {
+    #[inline]
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         self.as_mut_ptr()
     }
@@ -111,10 +117,12 @@ unsafe impl BufMut for Box<[u8]> {
 
 // SAFETY: the bytes live for ever and cannot change. Only to write from: no `BufMut`.
 unsafe impl Buf for &'static [u8] {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
 
+    #[inline]
     fn len(&self) -> usize {
         <[u8]>::len(self)
     }
@@ -123,10 +131,12 @@ unsafe impl Buf for &'static [u8] {
 // SAFETY: the bytes are on the heap and stay while any owner lives; shared, they cannot change
 // (`Arc::get_mut` needs the only owner, and the ring is one). Only to write from: no `BufMut`.
 unsafe impl Buf for Arc<[u8]> {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
 
+    #[inline]
     fn len(&self) -> usize {
         <[u8]>::len(self)
     }

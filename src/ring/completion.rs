@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::Ring;
-use super::extra::Extra;
-use super::flight::Request;
+use super::flight::{Done, Request};
+use super::queues::Cqe;
 
 /// A request that is done.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub struct Completions<'r, B: 'static> {
 }
 
 impl<'r, B: 'static> Completions<'r, B> {
+    #[inline]
     pub(super) fn new(ring: &'r mut Ring<B>) -> Self {
         Self { left: ring.held.queues.cq_ready().min(ring.cq_len()), ring, timed_out: false }
     }
@@ -51,25 +52,31 @@ impl<'r, B: 'static> Completions<'r, B> {
         self.timed_out
     }
 
-    /// The next one as it is in the table, and what the kernel returned.
-    pub(super) fn reap(&mut self) -> Option<(Request<B>, i32)> {
+    /// The next one as the kernel wrote it.
+    #[inline(always)]
+    pub(super) fn reap(&mut self) -> Option<Cqe> {
         // What completes in a forked child's copy is the parent's.
-        while self.left > 0 && !self.ring.is_inherited() {
-            self.left -= 1;
-            let cqe = self.ring.held.queues.reap()?;
-            let flight = &mut *self.ring.flight;
-            let found = if cqe.flags & CQE_F_MORE != 0 {
-                let tag = flight.get(cqe.user_data).map(|request| request.tag);
-                tag.map(|tag| Request { tag, buf: None, extra: Extra::None })
-            } else {
-                flight.remove(cqe.user_data)
-            };
-            // What is not in the table is a cancellation or the like by this crate.
-            if let Some(request) = found {
-                return Some((request, cqe.res));
-            }
+        if self.left == 0 || self.ring.is_inherited() {
+            return None;
         }
-        None
+        self.left -= 1;
+        Some(self.ring.held.queues.reap())
+    }
+
+    /// The request that this was the end of, as it is in the table. `None` if it goes on, or if it
+    /// is not in there: a cancellation or the like by this crate.
+    pub(super) fn take_out(&mut self, cqe: Cqe) -> Option<Request<B>> {
+        if cqe.flags & CQE_F_MORE != 0 {
+            return None;
+        }
+        self.ring.flight.remove(cqe.user_data)
+    }
+
+    /// A completion of a request that stays under way.
+    #[cold]
+    fn one_of_many(&mut self, cqe: Cqe) -> Option<Done<B>> {
+        let tag = self.ring.flight.get(cqe.user_data)?.tag;
+        Some(Done { tag, buf: None, fd: None, res: cqe.res })
     }
 }
 
@@ -79,14 +86,23 @@ const CQE_F_MORE: u32 = 1 << 1;
 impl<B: 'static> Iterator for Completions<'_, B> {
     type Item = Completion<B>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Completion<B>> {
-        let (mut request, res) = self.reap()?;
-        let (fd, res) = request.extra.completed(res);
-        let result = match u32::try_from(res) {
-            Ok(n) => Ok(n),
-            Err(_) => Err(io::Error::from_raw_os_error(-res)),
-        };
-        Some(Completion { tag: request.tag, result, buf: request.buf, fd })
+        loop {
+            let cqe = self.reap()?;
+            let done = if cqe.flags & CQE_F_MORE == 0 {
+                self.ring.flight.complete(cqe.user_data, cqe.res)
+            } else {
+                self.one_of_many(cqe)
+            };
+            // What is not in the table is a cancellation or the like by this crate.
+            let Some(Done { tag, buf, fd, res }) = done else { continue };
+            let result = match u32::try_from(res) {
+                Ok(n) => Ok(n),
+                Err(_) => Err(io::Error::from_raw_os_error(-res)),
+            };
+            return Some(Completion { tag, result, buf, fd });
+        }
     }
 }
 

@@ -31,6 +31,7 @@ struct GetEventsArg {
 
 impl Held {
     /// Submits what is prepared, and returns how many SQEs the kernel consumed.
+    #[inline]
     pub(super) fn submit(&mut self) -> Result<u32, Errno> {
         // SAFETY: the ring is open, and `&mut self` makes us its only user.
         result_of(unsafe { sys::io_uring_submit(self.ring.raw_mut()) })

@@ -83,6 +83,7 @@ impl Extra {
     /// Whether a completion with this result ended waits in the kernel: a timeout that fired, of
     /// itself or for its number of completions. Those made through the raw door are known by the
     /// former alone.
+    #[inline]
     pub(super) fn fired(&self, res: i32) -> bool {
         const TIME_OVER: i32 = -(Errno::ETIME as i32);
         match self {
@@ -92,8 +93,14 @@ impl Extra {
         }
     }
 
-    /// The descriptor that comes with a completion, and its result; to be asked once.
+    /// The descriptor that comes with a completion, and its result. Nothing is left.
     pub(super) fn completed(&mut self, res: i32) -> (Option<OwnedFd>, i32) {
+        // What is dropped may be the program's own code, and panic: not before it is out of here.
+        std::mem::replace(self, Extra::None).descriptor(res)
+    }
+
+    /// The same, to be asked once; what else it holds stays.
+    pub(super) fn descriptor(&self, res: i32) -> (Option<OwnedFd>, i32) {
         // Not even begun: a failed link, or cancelled; or a ring's descriptor, which the kernel does
         // not close so. (A FUSE server could answer its flush with these numbers. None does.)
         const NOT_BEGUN: [i32; 2] = [-(Errno::ECANCELED as i32), -(Errno::EBADF as i32)];
@@ -142,6 +149,7 @@ impl Dir {
 }
 
 /// The number of a descriptor that outlives the batch.
+#[inline]
 pub(super) fn number<'fd>(fd: &'fd impl AsFd) -> RawFd {
     let fd: BorrowedFd<'fd> = fd.as_fd();
     fd.as_raw_fd()

@@ -1,9 +1,11 @@
 //! The table of requests under way: what belongs to which `user_data`.
 
+use std::os::fd::OwnedFd;
+
 use super::extra::Extra;
 
-/// Most rings' `user_data` is an index into the table with the entry's generation above it, so
-/// that a completion that is not ours, or comes twice, finds nothing.
+/// A request's `user_data` is its key: an index into the table with the entry's generation above
+/// it, so that a completion that is not ours, or comes twice, finds nothing.
 #[derive(Debug)]
 pub(super) struct Flight<B> {
     entries: Vec<Entry<B>>,
@@ -15,14 +17,11 @@ pub(super) struct Flight<B> {
 
 #[derive(Debug)]
 struct Entry<B> {
-    generation: u32,
-    state: State<B>,
-}
-
-#[derive(Debug)]
-enum State<B> {
-    Free { next: u32 },
-    Used(Request<B>),
+    /// The key of the request that is in, or with [`FREE`] of the one that comes next.
+    key: u64,
+    /// Of a free entry, the free one after it, or `NONE`.
+    next: u32,
+    request: Request<B>,
 }
 
 /// What is kept of a request, where it stays, until it is complete or taken back.
@@ -33,120 +32,152 @@ pub(super) struct Request<B> {
     pub(super) extra: Extra,
 }
 
-const NONE: u32 = u32::MAX;
+impl<B> Request<B> {
+    /// Of nobody's: there is nothing in it to drop.
+    const NONE: Self = Self { tag: 0, buf: None, extra: Extra::None };
+}
 
-/// `user_data` of a request that is nobody's: its completion is dropped. The table's keys have a
-/// small index in their lower half.
+/// A request that is complete.
+#[derive(Debug)]
+pub(super) struct Done<B> {
+    pub(super) tag: u64,
+    pub(super) buf: Option<B>,
+    pub(super) fd: Option<OwnedFd>,
+    pub(super) res: i32,
+}
+
+const NONE: u32 = u32::MAX;
+/// No request's key has this bit.
+const FREE: u64 = 1 << 63;
+const GENERATION: u64 = 1 << 32;
+
+/// `user_data` of a request that is nobody's: its completion is dropped.
 pub(super) const NOBODY: u64 = u64::MAX - 1;
 
+// What is called for each request is inlined into the program's own crate: there the request is
+// taken apart into registers, and its fields written once, to where they belong.
 impl<B> Flight<B> {
     /// A table for at most `limit` requests. It takes no memory before the first one.
     pub(super) fn new(limit: u32) -> Self {
         Self { entries: Vec::new(), free: NONE, used: 0, limit }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> u32 {
         self.used
     }
 
+    #[inline]
     pub(super) fn limit(&self) -> u32 {
         self.limit
     }
 
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.used == self.limit
     }
 
-    /// Puts a request in, which stays if it is [kept](Inserted::keep). The caller has made sure of
-    /// room.
-    pub(super) fn insert(&mut self, request: Request<B>) -> Inserted<'_, B> {
-        assert!(!self.is_full());
-        self.used += 1;
-        let index = match self.free {
-            NONE => {
-                if self.entries.capacity() == 0 {
-                    // Once and for all: entries never move while the kernel has their addresses.
-                    self.entries.reserve_exact(self.limit as usize);
-                }
-                self.entries.push(Entry { generation: 0, state: State::Free { next: NONE } });
-                // At most `limit`, which is an u32.
-                (self.entries.len() - 1) as u32
-            }
-            index => index,
-        };
-        let entry = &mut self.entries[index as usize];
-        if let State::Free { next } = entry.state {
-            self.free = next;
+    /// Puts a request in, has `place` take addresses of it where it stays, and returns its key. The
+    /// caller has made sure of room. If `place` panics, the request is dropped.
+    #[inline(always)]
+    pub(super) fn insert(
+        &mut self,
+        Request { tag, buf, extra }: Request<B>,
+        place: impl FnOnce(&mut Request<B>),
+    ) -> u64 {
+        debug_assert!(!self.is_full());
+        if self.free == NONE {
+            self.grow();
         }
-        entry.state = State::Used(request);
-        let key = u64::from(entry.generation) << 32 | u64::from(index);
-        Inserted { flight: self, key }
+        let entry = &mut self.entries[self.free as usize];
+        entry.request.tag = tag;
+        // In a free entry there is nothing that would have to be dropped.
+        std::mem::forget(std::mem::replace(&mut entry.request.buf, buf));
+        debug_assert!(matches!(entry.request.extra, Extra::None));
+        if matches!(extra, Extra::None) {
+            std::mem::forget(extra);
+        } else {
+            std::mem::forget(std::mem::replace(&mut entry.request.extra, extra));
+        }
+        let unplaced = Unplaced(&mut entry.request);
+        place(unplaced.0);
+        std::mem::forget(unplaced);
+        entry.key &= !FREE;
+        self.free = entry.next;
+        self.used += 1;
+        entry.key
     }
 
-    fn find(&mut self, key: u64) -> Option<&mut Entry<B>> {
-        let (index, generation) = (key as u32, (key >> 32) as u32);
-        self.entries
-            .get_mut(index as usize)
-            .filter(|entry| entry.generation == generation)
-            .filter(|entry| matches!(entry.state, State::Used(_)))
+    /// Makes the next entry, which was never used.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        assert!(self.entries.len() < self.limit as usize);
+        if self.entries.capacity() == 0 {
+            // Once and for all: entries never move while the kernel has their addresses.
+            self.entries.reserve_exact(self.limit as usize);
+        }
+        // Below `limit`, which is an u32.
+        self.free = self.entries.len() as u32;
+        let key = u64::from(self.free) | FREE;
+        self.entries.push(Entry { key, next: NONE, request: Request::NONE });
+    }
+
+    #[inline(always)]
+    fn find(entries: &mut [Entry<B>], key: u64) -> Option<&mut Entry<B>> {
+        let entry = entries.get_mut(key as u32 as usize)?;
+        (entry.key == key && key & FREE == 0).then_some(entry)
+    }
+
+    /// As `find`; the entry is the next to be used, under another key. The caller takes its request.
+    #[inline(always)]
+    fn free(&mut self, key: u64) -> Option<&mut Request<B>> {
+        let Self { entries, free, used, .. } = self;
+        let entry = Self::find(entries, key)?;
+        entry.key = key.wrapping_add(GENERATION) | FREE;
+        entry.next = *free;
+        *free = key as u32;
+        *used -= 1;
+        Some(&mut entry.request)
     }
 
     /// Takes a request out.
     pub(super) fn remove(&mut self, key: u64) -> Option<Request<B>> {
-        let next = self.free;
-        let entry = self.find(key)?;
-        entry.generation = entry.generation.wrapping_add(1);
-        let state = std::mem::replace(&mut entry.state, State::Free { next });
-        self.free = key as u32;
-        self.used -= 1;
-        match state {
-            State::Used(request) => Some(request),
-            State::Free { .. } => unreachable!("`find` finds used entries"),
-        }
+        self.free(key).map(|request| std::mem::replace(request, Request::NONE))
+    }
+
+    /// Takes a request out that has completed with this result.
+    #[inline(always)]
+    pub(super) fn complete(&mut self, key: u64, res: i32) -> Option<Done<B>> {
+        let Request { tag, buf, extra } = self.free(key)?;
+        let (tag, buf) = (*tag, buf.take());
+        let (fd, res) = match extra {
+            // Seldom more, which would have to be moved.
+            Extra::None => (None, res),
+            some => some.completed(res),
+        };
+        Some(Done { tag, buf, fd, res })
     }
 
     /// A request that stays in.
+    #[inline]
     pub(super) fn get(&mut self, key: u64) -> Option<&Request<B>> {
-        self.find(key).and_then(|entry| match &entry.state {
-            State::Used(request) => Some(request),
-            State::Free { .. } => None,
-        })
+        Self::find(&mut self.entries, key).map(|entry| &entry.request)
     }
 
     /// Keys of all that is in.
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
-        self.entries.iter().enumerate().filter_map(|(index, entry)| match entry.state {
-            State::Used(_) => Some(u64::from(entry.generation) << 32 | index as u64),
-            State::Free { .. } => None,
-        })
+        self.entries.iter().map(|entry| entry.key).filter(|key| key & FREE == 0)
     }
 }
 
-/// A request just put in; dropped before it is kept, it is taken out again.
+/// A request that is in, but not counted yet; dropped, it is out again.
 #[derive(Debug)]
-pub(super) struct Inserted<'f, B> {
-    flight: &'f mut Flight<B>,
-    key: u64,
-}
+struct Unplaced<'f, B>(&'f mut Request<B>);
 
-impl<B> Inserted<'_, B> {
-    /// It, where it stays until it is removed.
-    pub(super) fn request(&mut self) -> &mut Request<B> {
-        match self.flight.find(self.key).map(|entry| &mut entry.state) {
-            Some(State::Used(request)) => request,
-            _ => unreachable!("it was put in just before"),
-        }
-    }
-
-    /// Leaves it in, and returns its key.
-    pub(super) fn keep(self) -> u64 {
-        std::mem::ManuallyDrop::new(self).key
-    }
-}
-
-impl<B> Drop for Inserted<'_, B> {
+impl<B> Drop for Unplaced<'_, B> {
     fn drop(&mut self) {
-        self.flight.remove(self.key);
+        *self.0 = Request::NONE;
     }
 }
 
@@ -158,57 +189,68 @@ mod tests {
         Request { tag, buf, extra: Extra::None }
     }
 
+    fn put<B>(flight: &mut Flight<B>, request: Request<B>) -> u64 {
+        flight.insert(request, |_| {})
+    }
+
     #[test]
-    fn what_is_not_kept_is_taken_out_again() {
+    fn what_is_not_placed_is_dropped() {
         let mut flight = Flight::new(2);
-        drop(flight.insert(request(1, Some(()))));
-        assert_eq!(flight.len(), 0);
-        let key = flight.insert(request(2, Some(()))).keep();
+        let buf = std::rc::Rc::new(());
+        let insert = std::panic::AssertUnwindSafe(|| {
+            flight.insert(request(1, Some(buf.clone())), |_| panic!("on purpose"))
+        });
+        assert!(std::panic::catch_unwind(insert).is_err());
+        assert_eq!((flight.len(), std::rc::Rc::strong_count(&buf)), (0, 1));
+        let key = put(&mut flight, request(2, Some(buf)));
         assert_eq!((flight.len(), flight.get(key).map(|request| request.tag)), (1, Some(2)));
     }
 
     #[test]
     fn a_completion_that_comes_twice_or_is_not_ours_finds_nothing() {
         let mut flight = Flight::new(4);
-        let key = flight.insert(request(7, Some("buffer"))).keep();
+        let key = put(&mut flight, request(7, Some("buffer")));
         let removed = flight.remove(key).unwrap();
         assert_eq!((removed.tag, removed.buf), (7, Some("buffer")));
         assert!(flight.remove(key).is_none());
-        let again = flight.insert(request(8, None)).keep();
+        let again = put(&mut flight, request(8, None));
         assert_ne!(again, key, "the entry is used again under another key");
         assert!(flight.remove(key).is_none());
-        assert!(flight.remove(NOBODY).is_none());
+        assert!(flight.complete(NOBODY, 0).is_none());
         assert!(flight.remove(u64::MAX).is_none());
+        for foreign in [FREE, GENERATION | FREE, FREE - GENERATION] {
+            assert!(flight.remove(foreign).is_none(), "{foreign:x}");
+        }
         assert_eq!(flight.len(), 1);
     }
 
     #[test]
     fn entries_never_move_once_the_first_is_in() {
         let mut flight = Flight::new(1000);
-        let mut entry = flight.insert(request(0, Some(0u64)));
-        let at = std::ptr::from_mut(&mut entry.request().buf).addr();
-        let first = entry.keep();
+        let mut at = 0;
+        let first = flight.insert(request(0, Some(0u64)), |entry| {
+            at = std::ptr::from_mut(&mut entry.buf).addr();
+        });
         let keys: Vec<u64> =
-            (1..1000).map(|tag| flight.insert(request(tag, Some(tag))).keep()).collect();
+            (1..1000).map(|tag| put(&mut flight, request(tag, Some(tag)))).collect();
         assert!(flight.is_full());
         for key in keys {
             flight.remove(key).unwrap();
         }
         assert_eq!(flight.keys().collect::<Vec<_>>(), [first]);
-        let State::Used(Request { buf, .. }) = &flight.entries[0].state else { panic!() };
-        assert_eq!(std::ptr::from_ref(buf).addr(), at);
+        assert_eq!(std::ptr::from_ref(&flight.entries[0].request.buf).addr(), at);
     }
 
     #[test]
     fn generations_wrap_without_losing_an_entry() {
         let mut flight = Flight::new(1);
-        let key = flight.insert(request(1, Some(()))).keep();
+        let key = put(&mut flight, request(1, Some(())));
         flight.remove(key).unwrap();
-        flight.entries[0].generation = u32::MAX;
-        let last = flight.insert(request(2, Some(()))).keep();
+        flight.entries[0].key = (FREE - GENERATION) | FREE;
+        let last = put(&mut flight, request(2, Some(())));
         assert_ne!(last, NOBODY);
         assert_eq!(flight.remove(last).unwrap().tag, 2);
-        let wrapped = flight.insert(request(3, Some(()))).keep();
+        let wrapped = put(&mut flight, request(3, Some(())));
         assert_eq!(flight.get(wrapped).map(|request| request.tag), Some(3));
     }
 }

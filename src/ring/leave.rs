@@ -72,9 +72,11 @@ impl<B: 'static> Ring<B> {
 
     fn reap_into(&mut self, home: &mut Vec<TakenBack<B>>) {
         let mut done = Completions::new(self);
-        while let Some((mut request, res)) = done.reap() {
-            let (fd, _) = request.extra.completed(res);
-            home.push((request, fd));
+        while let Some(cqe) = done.reap() {
+            if let Some(request) = done.take_out(cqe) {
+                let (fd, _) = request.extra.descriptor(cqe.res);
+                home.push((request, fd));
+            }
         }
     }
 }

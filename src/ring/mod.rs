@@ -76,6 +76,8 @@ pub struct Ring<B: 'static> {
     policy: AsyncPolicy,
     /// A request was drained: the kernel may start any later one late.
     drains: bool,
+    /// SQEs that are prepared, and not submitted: all that is in the submission queue.
+    prepared: u32,
 }
 
 impl<B: 'static> Ring<B> {
@@ -114,13 +116,15 @@ impl<B: 'static> Ring<B> {
             owner: Process::current(),
             policy: AsyncPolicy::default(),
             drains: false,
+            prepared: 0,
         }
     }
 
     /// Begins a batch of requests. What an earlier batch left unsubmitted, by being forgotten, is
     /// taken back first, and its buffers dropped.
+    #[inline]
     pub fn batch<'fd>(&mut self) -> Batch<'_, 'fd, B> {
-        drop(self.take_back());
+        self.drop_prepared();
         Batch::new(self)
     }
 
@@ -139,7 +143,12 @@ impl<B: 'static> Ring<B> {
     /// If a signal comes before there are as many ([`Error::is_interrupted`]); nothing is lost
     /// then, and [`peek`](Self::peek) has what is there. [`Cause::NotTheIssuer`] in another thread
     /// than a single-issuer ring's.
+    #[inline]
     pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
+        let enough = self.held.queues.cq_ready() >= n.min(self.flight.len());
+        if enough && self.prepared == 0 && !self.is_inherited() {
+            return Ok(Completions::new(self));
+        }
         self.wait_until(n, None)
     }
 
@@ -160,7 +169,7 @@ impl<B: 'static> Ring<B> {
         if self.is_inherited() {
             return Err(Error::new(WHAT, Cause::Inherited));
         }
-        drop(self.take_back());
+        self.drop_prepared();
         let n = n.min(self.flight.len());
         let Self { held, flight, .. } = &mut *self;
         let waited = held.wait(n, deadline, |cqe| {
@@ -203,6 +212,7 @@ impl<B: 'static> Ring<B> {
     }
 
     /// Whether this is a forked child's copy.
+    #[inline]
     fn is_inherited(&self) -> bool {
         self.owner.is_ancestor()
     }
@@ -275,16 +285,27 @@ impl<B: 'static> Ring<B> {
     #[allow(unsafe_code)]
     pub unsafe fn as_raw(&mut self) -> *mut liburing_sys::io_uring {
         // A forgotten batch is not to be submitted by other hands.
-        drop(self.take_back());
+        self.drop_prepared();
         self.held.ring.raw_mut()
     }
 
+    /// Takes back what is prepared, if anything is, and drops it. If a child that
+    /// [adopted](Self::adopt) the ring has used it, its submission queue goes on where that left it.
+    #[inline]
+    fn drop_prepared(&mut self) {
+        if self.held.queues.sq_left(self.held.ring.raw()) != 0 {
+            drop(self.take_back());
+        }
+    }
+
     /// Takes back what is prepared and not submitted: the kernel has not seen it.
+    #[cold]
     fn take_back(&mut self) -> Vec<TakenBack<B>> {
         if self.is_inherited() {
             // What is prepared there is the parent's.
             return Vec::new();
         }
+        self.prepared = 0;
         let Held { ring, queues, .. } = &mut **self.held;
         let flight = &mut *self.flight;
         let mut returned = Vec::new();

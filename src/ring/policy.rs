@@ -47,6 +47,7 @@ const LARGE_IN_PIECES: u32 = 4;
 
 impl AsyncPolicy {
     /// Whether a request of this length is left to a thread, with so many under way before it.
+    #[inline]
     pub(super) fn applies(self, transfer: Transfer, len: u32, in_flight: u32) -> bool {
         let Transfer { reads, buffered, pieces } = transfer;
         let many = in_flight > IN_FLIGHT;

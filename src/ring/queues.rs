@@ -27,7 +27,7 @@ pub(super) struct Cqe {
 const _: () = assert!(size_of::<Cqe>() == 16 && size_of::<Sqe>() == 64);
 const _: () = assert!(align_of::<Cqe>() <= 8 && align_of::<Sqe>() <= 8);
 
-/// Where the queues are. Lengths are kept here and not read from the shared memory again, so that
+/// Where the queues are. Lengths, which are powers of two, are kept here, less one, and not read from the shared memory again, so that
 /// no index can leave the arrays, whoever writes there.
 #[derive(Debug)]
 pub(crate) struct Queues {
@@ -35,12 +35,12 @@ pub(crate) struct Queues {
     sq_tail: NonNull<AtomicU32>,
     sqes: NonNull<Sqe>,
     sq_flags: NonNull<AtomicU32>,
-    sq_len: u32,
+    sq_mask: u32,
     sqe_shift: u32,
     cq_head: NonNull<AtomicU32>,
     cq_tail: NonNull<AtomicU32>,
     cqes: NonNull<Cqe>,
-    cq_len: u32,
+    cq_mask: u32,
     cqe_shift: u32,
 }
 
@@ -59,24 +59,33 @@ impl Queues {
             sq_tail: word(raw.sq.ktail),
             sqes: NonNull::new(raw.sq.sqes).expect("an open ring has SQEs").cast(),
             sq_flags: word(raw.sq.kflags),
-            sq_len: config.sq_len(),
+            sq_mask: config.sq_len() - 1,
             sqe_shift: config.sqe_shift(),
             cq_head: word(raw.cq.khead),
             cq_tail: word(raw.cq.ktail),
             cqes: NonNull::new(raw.cq.cqes).expect("an open ring has CQEs").cast(),
-            cq_len: config.cq_len(),
+            cq_mask: config.cq_len() - 1,
             cqe_shift: config.cqe_shift(),
         }
     }
 
+    #[inline]
     pub(super) fn sq_len(&self) -> u32 {
-        self.sq_len
+        self.sq_mask + 1
     }
 
+    /// Whether so many SQEs are all that there are.
+    #[inline]
+    pub(super) fn is_filled_by(&self, sqes: u32) -> bool {
+        sqes > self.sq_mask
+    }
+
+    #[inline]
     pub(super) fn cq_len(&self) -> u32 {
-        self.cq_len
+        self.cq_mask + 1
     }
 
+    #[inline]
     fn atomic(&self, at: NonNull<AtomicU32>) -> &AtomicU32 {
         // SAFETY: the word lies in the rings of an open ring, aligned, and both sides access it
         // atomically.
@@ -92,13 +101,15 @@ impl Queues {
     }
 
     /// Whether an SQE is free.
-    pub(super) fn sq_has_room(&self, raw: &sys::io_uring) -> bool {
+    #[inline]
+    fn sq_has_room(&self, raw: &sys::io_uring) -> bool {
         let head = self.atomic(self.sq_head).load(Acquire);
-        raw.sq.sqe_tail.wrapping_sub(head) < self.sq_len
+        raw.sq.sqe_tail.wrapping_sub(head) < self.sq_len()
     }
 
     /// Puts an SQE behind the others; the kernel sees it when it is submitted. The caller has
     /// made sure of room.
+    #[inline(always)]
     pub(super) fn prepare(&mut self, raw: &mut sys::io_uring, sqe: Sqe) {
         debug_assert!(self.sq_has_room(raw));
         let at = self.sqe(raw.sq.sqe_tail);
@@ -115,8 +126,9 @@ impl Queues {
     }
 
     /// The slot of the SQE with this number; numbers wrap, the array maps slots one to one.
+    #[inline]
     fn sqe(&self, number: u32) -> NonNull<Sqe> {
-        let index = (number & (self.sq_len - 1)) << self.sqe_shift;
+        let index = (number & self.sq_mask) << self.sqe_shift;
         // SAFETY: the index is below the number of SQEs that the ring has.
         unsafe { self.sqes.add(index as usize) }
     }
@@ -128,7 +140,7 @@ impl Queues {
         let end = raw.sq.sqe_tail;
         // A relative may have moved the head far past what this copy of the struct knows.
         let count = end.wrapping_sub(head);
-        if count <= self.sq_len {
+        if count <= self.sq_len() {
             for i in 0..count {
                 let at = self.sqe(head.wrapping_add(i));
                 // SAFETY: an SQE slot inside the SQEs; unconsumed, so it is ours to read.
@@ -143,16 +155,19 @@ impl Queues {
     }
 
     /// SQEs that a submission left unconsumed.
+    #[inline]
     pub(super) fn sq_left(&self, raw: &sys::io_uring) -> u32 {
         raw.sq.sqe_tail.wrapping_sub(self.atomic(self.sq_head).load(Acquire))
     }
 
     /// `IORING_SQ_*`, as the kernel last set them.
+    #[inline]
     pub(super) fn flags(&self) -> u32 {
         self.atomic(self.sq_flags).load(Relaxed)
     }
 
     /// Completions that can be reaped.
+    #[inline]
     pub(super) fn cq_ready(&self) -> u32 {
         let head = self.atomic(self.cq_head).load(Relaxed);
         self.atomic(self.cq_tail).load(Acquire).wrapping_sub(head)
@@ -161,12 +176,13 @@ impl Queues {
     /// The completions that can be reaped, oldest first; they stay.
     pub(super) fn waiting(&self) -> impl Iterator<Item = Cqe> + '_ {
         let head = self.atomic(self.cq_head).load(Relaxed);
-        (0..self.cq_ready().min(self.cq_len)).map(move |i| self.cqe(head.wrapping_add(i)))
+        (0..self.cq_ready().min(self.cq_len())).map(move |i| self.cqe(head.wrapping_add(i)))
     }
 
     /// The completion of this number, which waits: it lies between head and tail.
+    #[inline]
     fn cqe(&self, number: u32) -> Cqe {
-        let index = (number & (self.cq_len - 1)) << self.cqe_shift;
+        let index = (number & self.cq_mask) << self.cqe_shift;
         // SAFETY: the index is below the number of CQEs that the ring has.
         let at = unsafe { self.cqes.add(index as usize) };
         // SAFETY: the kernel wrote this entry before it moved the tail, which was loaded with
@@ -174,14 +190,12 @@ impl Queues {
         unsafe { at.read() }
     }
 
-    /// Reaps the oldest completion.
-    pub(super) fn reap(&mut self) -> Option<Cqe> {
+    /// Reaps the oldest completion. The caller has seen that there is one: [`cq_ready`](Self::cq_ready).
+    #[inline(always)]
+    pub(super) fn reap(&mut self) -> Cqe {
         let head = self.atomic(self.cq_head).load(Relaxed);
-        if self.atomic(self.cq_tail).load(Acquire) == head {
-            return None;
-        }
         let cqe = self.cqe(head);
         self.atomic(self.cq_head).store(head.wrapping_add(1), Release);
-        Some(cqe)
+        cqe
     }
 }

@@ -221,6 +221,7 @@ fn params(config: &RingConfig) -> liburing_sys::io_uring_params {
 }
 
 /// liburing returns `-errno`; this is the one place that turns it round.
+#[inline]
 pub(crate) fn result_of(returned: i32) -> Result<u32, Errno> {
     u32::try_from(returned).map_err(|_| Errno::from_raw(-returned))
 }

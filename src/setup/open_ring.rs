@@ -66,18 +66,22 @@ impl OpenRing {
     }
 
     /// `IORING_FEAT_*` bits that the kernel reported.
+    #[inline]
     pub(crate) fn features(&self) -> u32 {
         self.raw.features
     }
 
+    #[inline]
     pub(crate) fn fd(&self) -> RawFd {
         self.raw.ring_fd
     }
 
+    #[inline]
     pub(crate) fn raw(&self) -> &sys::io_uring {
         &self.raw
     }
 
+    #[inline]
     pub(crate) fn raw_mut(&mut self) -> &mut sys::io_uring {
         &mut self.raw
     }

@@ -10,6 +10,7 @@ use crate::ring::op::{self, Sqe};
 impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// A request that does nothing (`IORING_OP_NOP`).
     #[doc(alias = "IORING_OP_NOP")]
+    #[inline(always)]
     pub fn nop(&mut self) -> Prepared<'_, 'r, 'fd, B> {
         self.keeping(op::nop(), Extra::None)
     }

@@ -19,6 +19,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// [pread(2)](https://man7.org/linux/man-pages/man2/pread.2.html) does. The completion's
     /// result is the number of bytes read: fewer at the end of the file, and 0 beyond it.
     #[doc(alias = "IORING_OP_READ")]
+    #[inline(always)]
     pub fn read_at(&mut self, fd: &'fd impl AsFd, buf: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufMut,
@@ -29,6 +30,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// As [`read_at`](Self::read_at), from the file's own position, which moves on, as
     /// [read(2)](https://man7.org/linux/man-pages/man2/read.2.html) does.
     #[doc(alias = "IORING_OP_READ")]
+    #[inline(always)]
     pub fn read(&mut self, fd: &'fd impl AsFd, buf: B) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufMut,
@@ -41,6 +43,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// [pwrite(2)](https://man7.org/linux/man-pages/man2/pwrite.2.html) does. The completion's
     /// result is the number of bytes written, which may be fewer.
     #[doc(alias = "IORING_OP_WRITE")]
+    #[inline(always)]
     pub fn write_at(&mut self, fd: &'fd impl AsFd, buf: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
     where
         B: Buf,
@@ -51,6 +54,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// As [`write_at`](Self::write_at), from the file's own position, which moves on, as
     /// [write(2)](https://man7.org/linux/man-pages/man2/write.2.html) does.
     #[doc(alias = "IORING_OP_WRITE")]
+    #[inline(always)]
     pub fn write(&mut self, fd: &'fd impl AsFd, buf: B) -> Prepared<'_, 'r, 'fd, B>
     where
         B: Buf,
@@ -62,6 +66,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// [preadv(2)](https://man7.org/linux/man-pages/man2/preadv.2.html) does. The kernel takes
     /// 1024 pieces at most (`EINVAL`).
     #[doc(alias = "IORING_OP_READV")]
+    #[inline(always)]
     pub fn readv_at(&mut self, fd: &'fd impl AsFd, bufs: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufVecMut,
@@ -78,6 +83,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// [pwritev(2)](https://man7.org/linux/man-pages/man2/pwritev.2.html) does. The kernel takes
     /// 1024 pieces at most (`EINVAL`).
     #[doc(alias = "IORING_OP_WRITEV")]
+    #[inline(always)]
     pub fn writev_at(
         &mut self,
         fd: &'fd impl AsFd,
@@ -203,6 +209,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
 }
 
 /// The buffer as what is read into.
+#[inline(always)]
 pub(super) fn into<B: BufMut>(request: &mut Request<B>, sqe: &mut Sqe) {
     if let Some(buf) = &mut request.buf {
         *sqe = sqe.at(buf.stable_mut_ptr().expose_provenance() as u64, length(buf));
@@ -210,12 +217,14 @@ pub(super) fn into<B: BufMut>(request: &mut Request<B>, sqe: &mut Sqe) {
 }
 
 /// The buffer as what is written from.
+#[inline(always)]
 pub(super) fn from<B: Buf>(request: &mut Request<B>, sqe: &mut Sqe) {
     if let Some(buf) = &mut request.buf {
         *sqe = sqe.at(buf.stable_ptr().expose_provenance() as u64, length(buf));
     }
 }
 
+#[inline]
 fn place_pieces(pieces: Option<(*const libc::iovec, u32)>, sqe: &mut Sqe) {
     if let Some((at, count)) = pieces {
         *sqe = sqe.at(at.expose_provenance() as u64, count);
@@ -223,6 +232,7 @@ fn place_pieces(pieces: Option<(*const libc::iovec, u32)>, sqe: &mut Sqe) {
 }
 
 /// The kernel takes no more than 2 GiB less a page at a time anyway; longer is a short transfer.
+#[inline]
 fn length<B: Buf>(buf: &B) -> u32 {
     u32::try_from(buf.len()).unwrap_or(u32::MAX)
 }

@@ -66,27 +66,31 @@ pub use prepared::{Prepared, RequestId};
 #[must_use = "a batch that is not submitted is taken back"]
 pub struct Batch<'r, 'fd, B: 'static> {
     ring: &'r mut Ring<B>,
-    prepared: u32,
     /// The request pushed last is linked to the next.
     linked: bool,
     descriptors: PhantomData<&'fd ()>,
 }
 
+const WHAT: &str = "cannot submit the batch";
+
 impl<'r, B: 'static> Batch<'r, '_, B> {
+    /// On a ring that has nothing prepared.
+    #[inline]
     pub(super) fn new(ring: &'r mut Ring<B>) -> Self {
-        Self { ring, prepared: 0, linked: false, descriptors: PhantomData }
+        Self { ring, linked: false, descriptors: PhantomData }
     }
 
     /// Requests pushed so far.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.prepared
+        self.ring.prepared
     }
 
     /// Whether none has been pushed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.prepared == 0
+        self.len() == 0
     }
 
     /// Hands the requests to the kernel, and returns how many there were.
@@ -96,43 +100,68 @@ impl<'r, B: 'static> Batch<'r, '_, B> {
     /// # Errors
     /// [`SubmitError`] if the kernel did not take all of them; it says how many it took, and gives
     /// the others back.
-    pub fn submit(self) -> Result<u32, SubmitError<B>> {
-        let prepared = self.prepared;
+    #[inline]
+    pub fn submit(mut self) -> Result<u32, SubmitError<B>> {
+        let prepared = self.len();
+        if prepared == 0 {
+            return Ok(0);
+        }
         if self.ring.is_inherited() {
-            let error = Error::new("cannot submit the batch", Cause::Inherited);
+            let error = Error::new(WHAT, Cause::Inherited);
             return Err(SubmitError { error, submitted: 0, returned: Vec::new() });
         }
-        let mut left = prepared;
+        let held: &mut Held = &mut self.ring.held;
+        let result = held.submit();
+        // The ring's own head says what was consumed: after an error, too.
+        let left = held.queues.sq_left(held.ring.raw());
+        if left > 0 {
+            self.submit_rest(result, left)?;
+        }
+        self.ring.prepared = 0;
+        Ok(prepared)
+    }
+
+    /// Goes on where the kernel stopped, if it was a signal that stopped it.
+    #[cold]
+    fn submit_rest(
+        &mut self,
+        mut result: Result<u32, Errno>,
+        mut left: u32,
+    ) -> Result<(), SubmitError<B>> {
+        let prepared = self.len();
         while left > 0 {
-            let held: &mut Held = &mut self.ring.held;
-            let stopped = match held.submit() {
+            let stopped = match result {
                 Ok(0) => Some(Errno::EAGAIN),
                 Ok(_) | Err(Errno::EINTR) => None,
                 Err(errno) => Some(errno),
             };
-            // The ring's own head says what was consumed: after an error, too.
-            left = held.queues.sq_left(held.ring.raw());
-            if let (Some(errno), true) = (stopped, left > 0) {
+            if let Some(errno) = stopped {
                 return Err(SubmitError {
-                    error: system("cannot submit the batch", errno),
+                    error: system(WHAT, errno),
                     submitted: prepared - left,
                     returned: self.ring.take_back().into_iter().map(Returned::from).collect(),
                 });
             }
+            let held: &mut Held = &mut self.ring.held;
+            result = held.submit();
+            left = held.queues.sq_left(held.ring.raw());
         }
-        Ok(prepared)
+        Ok(())
     }
 }
 
 impl<B: 'static> Drop for Batch<'_, '_, B> {
+    #[inline]
     fn drop(&mut self) {
         // After `submit` nothing is left to take back.
-        drop(self.ring.take_back());
+        if self.ring.prepared > 0 {
+            drop(self.ring.take_back());
+        }
     }
 }
 
 impl<B: 'static> fmt::Debug for Batch<'_, '_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("ring", &self.ring).field("prepared", &self.prepared).finish()
+        f.debug_struct("Batch").field("ring", &self.ring).field("prepared", &self.len()).finish()
     }
 }

@@ -44,6 +44,7 @@ pub struct Prepared<'b, 'r, 'fd, B: 'static> {
 
 impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// A number of the program's own, which comes back with the completion. 0 if none is given.
+    #[inline(always)]
     pub fn tag(mut self, tag: u64) -> Self {
         self.request.tag = tag;
         self
@@ -54,6 +55,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// is kept anyway, or that has none.
     ///
     /// `owner` must be what the request was given; [`push`](Self::push) refuses another.
+    #[inline(always)]
     pub fn keep<T: AsFd + Send + Sync + 'static>(mut self, owner: &Arc<T>) -> Self {
         if !self.borrows {
             return self;
@@ -74,6 +76,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// less than it was to, the rest of the chain is cancelled: error `ECANCELED`
     /// (`IOSQE_IO_LINK`). A chain ends with its batch.
     #[doc(alias = "IOSQE_IO_LINK")]
+    #[inline(always)]
     pub fn link(mut self) -> Self {
         self.sqe.flags |= LINK;
         self
@@ -82,6 +85,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// As [`link`](Self::link), but the chain goes on even if this request fails
     /// (`IOSQE_IO_HARDLINK`).
     #[doc(alias = "IOSQE_IO_HARDLINK")]
+    #[inline(always)]
     pub fn hard_link(mut self) -> Self {
         self.sqe.flags |= HARD_LINK;
         self
@@ -95,6 +99,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// must [keep](Self::keep) their descriptors, until the ring is dropped. A pool closes such a
     /// ring then, and makes another for its next user.
     #[doc(alias = "IOSQE_IO_DRAIN")]
+    #[inline(always)]
     pub fn drain(mut self) -> Self {
         self.sqe.flags |= DRAIN;
         self
@@ -103,6 +108,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// Left to a thread of the kernel's at once, where it may block, instead of being tried while
     /// it is submitted (`IOSQE_ASYNC`).
     #[doc(alias = "IOSQE_ASYNC")]
+    #[inline(always)]
     pub fn force_async(mut self) -> Self {
         self.sqe.flags |= ASYNC;
         self
@@ -110,6 +116,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
 
     /// The file was opened with `O_DIRECT`: an [`AsyncPolicy`](crate::AsyncPolicy) for buffered I/O
     /// does not apply.
+    #[inline(always)]
     pub fn direct(mut self) -> Self {
         if let Some(transfer) = &mut self.transfer {
             transfer.buffered = false;
@@ -124,30 +131,23 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// [`Full`], with the buffer, if the submission queue is full (submit the batch), or as many
     /// requests are under way as the completion queue can hold (reap some); or if the request may
     /// [start late](Batch#requests-that-start-late) and only borrows its descriptor.
+    #[inline(always)]
     pub fn push(self) -> Result<RequestId, Full<B>> {
-        let Self { batch, mut sqe, request, place, transfer, borrows, mut refused } = self;
-        let inherited = batch.ring.is_inherited();
-        let Ring { held, flight, policy, drains, .. } = &mut *batch.ring;
+        let Ring { held, flight, .. } = &*self.batch.ring;
+        if self.batch.ring.is_inherited()
+            || flight.is_full()
+            || held.queues.is_filled_by(self.batch.ring.prepared)
+            || self.borrows && self.may_be_late()
+            || self.refused.is_some()
+        {
+            return Err(self.refuse());
+        }
+        let Self { batch, mut sqe, request, place, transfer, borrows, .. } = self;
+        let Ring { held, flight, policy, drains, prepared, .. } = &mut *batch.ring;
         let Held { ring, queues, .. } = &mut ***held;
-        let may_be_late = sqe.flags != 0 || batch.linked || *drains;
-        if inherited {
-            refused = Some(Cause::Inherited);
-        } else if flight.is_full() {
-            refused = Some(Cause::TooManyInFlight { limit: flight.limit() });
-        } else if !queues.sq_has_room(ring.raw()) {
-            refused = Some(Cause::SubmissionFull { entries: queues.sq_len() });
-        } else if borrows && may_be_late && refused.is_none() {
-            refused = Some(Cause::DescriptorNotKept);
-        }
-        if let Some(cause) = refused {
-            let Request { buf, mut extra, .. } = request;
-            return Err(Full { cause, buf, fd: extra.unseen() });
-        }
         // The addresses are taken where things stay. That may panic, being the buffer's code.
         let before = flight.len();
-        let mut entry = flight.insert(request);
-        place(entry.request(), &mut sqe);
-        let key = entry.keep();
+        let key = flight.insert(request, |request| place(request, &mut sqe));
         if let (Some(transfer), false) = (transfer, borrows) {
             if policy.applies(transfer, sqe.len, before) {
                 sqe.flags |= ASYNC;
@@ -155,10 +155,36 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
         }
         sqe.user_data = key;
         queues.prepare(ring.raw_mut(), sqe);
+        *prepared += 1;
         batch.linked = sqe.flags & (LINK | HARD_LINK) != 0;
-        *drains |= sqe.flags & DRAIN != 0;
-        batch.prepared += 1;
+        if sqe.flags & DRAIN != 0 {
+            *drains = true;
+        }
         Ok(RequestId(key))
+    }
+
+    /// Whether the kernel may start it only after it is submitted.
+    #[inline]
+    fn may_be_late(&self) -> bool {
+        self.sqe.flags != 0 || self.batch.linked || self.batch.ring.drains
+    }
+
+    /// Why it is not put into the batch, with what it was given.
+    #[cold]
+    #[inline(never)]
+    fn refuse(self) -> Full<B> {
+        let Ring { held, flight, .. } = &*self.batch.ring;
+        let cause = if self.batch.ring.is_inherited() {
+            Cause::Inherited
+        } else if flight.is_full() {
+            Cause::TooManyInFlight { limit: flight.limit() }
+        } else if held.queues.is_filled_by(self.batch.ring.prepared) {
+            Cause::SubmissionFull { entries: held.queues.sq_len() }
+        } else {
+            self.refused.unwrap_or(Cause::DescriptorNotKept)
+        };
+        let Request { buf, mut extra, .. } = self.request;
+        Full { cause, buf, fd: extra.unseen() }
     }
 }
 
@@ -173,6 +199,7 @@ impl<B: 'static> fmt::Debug for Prepared<'_, '_, '_, B> {
 
 impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// A request without descriptor, or with one that it keeps.
+    #[inline(always)]
     pub(super) fn keeping(&mut self, sqe: Sqe, extra: Extra) -> Prepared<'_, 'r, 'fd, B> {
         Prepared {
             batch: self,
@@ -186,18 +213,21 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     }
 
     /// A request whose descriptor is borrowed.
+    #[inline(always)]
     pub(super) fn borrowing(&mut self, sqe: Sqe) -> Prepared<'_, 'r, 'fd, B> {
         Prepared { borrows: true, ..self.keeping(sqe, Extra::None) }
     }
 }
 
 impl<B: 'static> Prepared<'_, '_, '_, B> {
+    #[inline(always)]
     pub(super) fn with(mut self, buf: B, place: Place<B>) -> Self {
         self.request.buf = Some(buf);
         self.place = place;
         self
     }
 
+    #[inline(always)]
     pub(super) fn transfers(mut self, transfer: Transfer) -> Self {
         self.transfer = Some(transfer);
         self

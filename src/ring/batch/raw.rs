@@ -24,6 +24,7 @@ impl<B: 'static> Batch<'_, '_, B> {
     ///
     /// # Errors
     /// [`Full`], with the buffer, as [`Prepared::push`] has it.
+    #[inline(always)]
     pub unsafe fn push_raw(
         &mut self,
         sqe: &sys::io_uring_sqe,

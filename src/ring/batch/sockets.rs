@@ -39,6 +39,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// Sends `buf`, as [send(2)](https://man7.org/linux/man-pages/man2/send.2.html) does. The
     /// completion's result is the number of bytes sent, which may be fewer.
     #[doc(alias = "IORING_OP_SEND")]
+    #[inline(always)]
     pub fn send(
         &mut self,
         socket: &'fd impl AsFd,
@@ -57,6 +58,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// [recv(2)](https://man7.org/linux/man-pages/man2/recv.2.html) does. The completion's result
     /// is the number of bytes received; 0 if a stream's other side will send no more.
     #[doc(alias = "IORING_OP_RECV")]
+    #[inline(always)]
     pub fn recv(
         &mut self,
         socket: &'fd impl AsFd,
