@@ -13,8 +13,18 @@ impl Inner {
         self.owners.enrol(|| self.slots.next_number(), |number| self.bury(number))
     }
 
-    /// Claims whichever ring is free, after taking back what the dead hold if none is.
+    /// Claims the ring that was given back last, or whichever is free.
+    #[inline]
     pub(super) fn claim_any(&self) -> Result<Box<Held>> {
+        match self.owners.me().and_then(|me| self.slots.claim_last(me)) {
+            Some(held) => Ok(held),
+            None => self.search(),
+        }
+    }
+
+    /// Claims whichever ring is free, after taking back what the dead hold if none is.
+    #[cold]
+    fn search(&self) -> Result<Box<Held>> {
         let me = self.me()?;
         match self.slots.claim_any(me, || self.recover().map(drop))? {
             Some(claimed) => self.opened(claimed, me),

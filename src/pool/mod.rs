@@ -61,6 +61,7 @@ impl RingPool {
     ///
     /// # Errors
     /// [`Cause::NoSlotFree`](crate::Cause::NoSlotFree), or the cause why a ring could not be made.
+    #[inline]
     pub fn claim<B: 'static>(&self) -> Result<Ring<B>> {
         let held = self.inner.claim_any()?;
         Ok(self.ring(held))
@@ -79,6 +80,7 @@ impl RingPool {
         Ok(self.ring(held))
     }
 
+    #[inline]
     fn ring<B: 'static>(&self, held: Box<Held>) -> Ring<B> {
         let home: Arc<dyn Home> = self.inner.clone();
         Ring::claimed(held, home)

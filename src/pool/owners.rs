@@ -59,6 +59,7 @@ impl Owners {
     }
 
     /// This process's number, if it has taken one.
+    #[inline]
     pub(super) fn me(&self) -> Option<u32> {
         let ours = self.enrolled.load(Acquire) == Process::current().to_bits();
         ours.then(|| self.number.load(Relaxed))

@@ -58,6 +58,7 @@ pub(super) const NOBODY: u64 = u64::MAX - 1;
 // taken apart into registers, and its fields written once, to where they belong.
 impl<B> Flight<B> {
     /// A table for at most `limit` requests. It takes no memory before the first one.
+    #[inline]
     pub(super) fn new(limit: u32) -> Self {
         Self { entries: Vec::new(), free: NONE, used: 0, limit }
     }

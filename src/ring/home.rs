@@ -39,6 +39,7 @@ impl Held {
 
     /// Takes the queues as they are in the memory shared with relatives who may have used the
     /// ring since: this process's copy of liburing's struct does not know.
+    #[inline]
     pub(crate) fn resync(&mut self) {
         self.queues.resync(self.ring.raw_mut());
     }

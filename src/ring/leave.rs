@@ -86,7 +86,26 @@ fn nobodys(sqe: Sqe) -> Sqe {
 }
 
 impl<B: 'static> Drop for Ring<B> {
+    #[inline]
     fn drop(&mut self) {
+        if self.flight.len() > 0 || self.drains || self.is_inherited() {
+            return self.leave();
+        }
+        // SAFETY: taken once: drop runs once, and `leave` was not called.
+        let held = unsafe { ManuallyDrop::take(&mut self.held) };
+        // SAFETY: as above.
+        drop(unsafe { ManuallyDrop::take(&mut self.flight) });
+        match self.home.take() {
+            Some(home) => home.give_back(held),
+            None => drop(held),
+        }
+    }
+}
+
+impl<B: 'static> Ring<B> {
+    /// What is left to do where requests are under way, or the next user may not have the ring.
+    #[cold]
+    fn leave(&mut self) {
         // In a forked child, requests and slot are the parent's, and the buffers are this child's
         // own copies, which no kernel writes to.
         let inherited = self.is_inherited();
@@ -95,7 +114,7 @@ impl<B: 'static> Drop for Ring<B> {
             self.bring_home(&mut home);
         }
         let drains = self.drains;
-        // SAFETY: taken once: this is the only place, and drop runs once.
+        // SAFETY: taken once: only `drop` calls this, which runs once and then takes nothing.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
         let flight = unsafe { ManuallyDrop::take(&mut self.flight) };

@@ -102,10 +102,12 @@ impl<B: 'static> Ring<B> {
     }
 
     /// A ring that goes back to `home`.
+    #[inline]
     pub(crate) fn claimed(held: Box<Held>, home: Arc<dyn Home>) -> Self {
         Self::new(held, Some(home))
     }
 
+    #[inline]
     fn new(mut held: Box<Held>, home: Option<Arc<dyn Home>>) -> Self {
         held.resync();
         let flight = ManuallyDrop::new(Flight::new(held.queues.cq_len()));

@@ -94,8 +94,10 @@ impl Queues {
 
     /// Starts from what the shared memory says: nothing prepared, no completion waiting. Left-over
     /// entries are a dead user's; the kernel reads the SQ only while somebody submits.
+    #[inline]
     pub(super) fn resync(&mut self, raw: &mut sys::io_uring) {
-        self.take_back(raw, |_| {});
+        let head = self.atomic(self.sq_head).load(Acquire);
+        self.rewind(raw, head);
         let tail = self.atomic(self.cq_tail).load(Acquire);
         self.atomic(self.cq_head).store(tail, Release);
     }
@@ -147,6 +149,12 @@ impl Queues {
                 each(unsafe { at.read() }.user_data);
             }
         }
+        self.rewind(raw, head);
+    }
+
+    /// Nothing is prepared behind what the kernel has consumed.
+    #[inline]
+    fn rewind(&self, raw: &mut sys::io_uring, head: u32) {
         raw.sq.sqe_head = head;
         raw.sq.sqe_tail = head;
         if self.atomic(self.sq_tail).load(Relaxed) != head {

@@ -63,6 +63,7 @@ impl<T> Kept<T> {
         }
     }
 
+    #[inline]
     fn entry(&self, slot: usize) -> &Entry<T> {
         &self.entries[slot / PIECE][slot % PIECE]
     }
@@ -73,11 +74,13 @@ impl<T> Kept<T> {
     }
 
     /// The generation of the slot's ring that this process has a descriptor for; 0 if it has none.
+    #[inline]
     pub(super) fn known(&self, slot: usize) -> u32 {
         self.entry(slot).known.load(Acquire)
     }
 
     /// Keeps a ring. Only the slot's holder calls this.
+    #[inline]
     pub(super) fn keep(&self, slot: usize, generation: u32, ring: Box<T>) {
         self.keeping.fetch_add(1, Relaxed);
         let entry = self.entry(slot);
@@ -89,6 +92,7 @@ impl<T> Kept<T> {
 
     /// Takes a ring out: the one that lies in the slot, or one from before that a relative has
     /// replaced. Only the slot's holder calls this, or the pool's last owner.
+    #[inline]
     pub(super) fn take(&self, slot: usize) -> Option<Box<T>> {
         let entry = self.entry(slot);
         entry.known.store(0, Relaxed);
@@ -104,6 +108,7 @@ impl<T> Kept<T> {
     }
 
     /// Puts a slot on the stack, unless it is there.
+    #[inline]
     pub(super) fn push(&self, slot: usize) {
         let entry = self.entry(slot);
         if entry.stacked.swap(1, AcqRel) == 1 {
@@ -122,6 +127,7 @@ impl<T> Kept<T> {
     }
 
     /// Takes the topmost slot off the stack.
+    #[inline]
     pub(super) fn pop(&self) -> Option<usize> {
         let mut top = self.top.load(Acquire);
         loop {

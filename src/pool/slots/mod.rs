@@ -67,11 +67,13 @@ impl<T> Slots<T> {
         self.words.next_number()
     }
 
+    #[inline]
     pub(super) fn look(&self, slot: usize) -> Word {
         self.words.look(slot)
     }
 
     /// Whether this process has a descriptor for the ring that lies in the slot now.
+    #[inline]
     pub(super) fn is_known(&self, slot: usize, word: Word) -> bool {
         word.generation != 0 && self.kept.known(slot) == word.generation
     }
@@ -102,7 +104,8 @@ impl<T> Slots<T> {
 
     /// Claims the ring that was given back here last, and so is warm: looking for it takes the same
     /// time however many slots there are.
-    fn claim_last(&self, me: u32) -> Option<Box<T>> {
+    #[inline]
+    pub(super) fn claim_last(&self, me: u32) -> Option<Box<T>> {
         // No more often than there are slots, whatever became of the stack.
         for _ in 0..self.count() {
             let slot = self.kept.pop()?;
@@ -140,6 +143,7 @@ impl<T> Slots<T> {
 
     /// Claims a slot as it was seen: empty, or idle with a ring that is known here. `None` if
     /// somebody was quicker.
+    #[inline]
     pub(super) fn try_claim(&self, slot: usize, seen: Word, me: u32) -> Option<Claimed<T>> {
         let generation = self.words.claim(slot, seen, me)?;
         let kept = self.kept.take(slot);
@@ -152,6 +156,7 @@ impl<T> Slots<T> {
 
     /// Ends a claim: the ring stays open, and whoever has a descriptor for it may claim it. Only the
     /// slot's holder calls this; `maker` is the number of the process that made the ring.
+    #[inline]
     pub(super) fn give_back(&self, slot: usize, generation: u32, maker: u32, ring: Box<T>) {
         self.kept.keep(slot, generation, ring);
         self.words.settle(slot, Word { state: State::Idle, holder: maker, generation });

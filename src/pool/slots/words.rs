@@ -42,11 +42,13 @@ const HOLDER_BITS: u32 = 24;
 pub(in crate::pool) const HOLDERS: u32 = 1 << HOLDER_BITS;
 
 impl Word {
+    #[inline]
     fn pack(self) -> u64 {
         let holder = u64::from(self.holder % HOLDERS);
         u64::from(self.generation) << 32 | holder << 8 | self.state as u64
     }
 
+    #[inline]
     fn unpack(word: u64) -> Self {
         let state = match word as u8 {
             0 => State::Empty,
@@ -124,6 +126,7 @@ impl Words {
         self.count
     }
 
+    #[inline]
     fn of(&self, slot: usize) -> &AtomicU64 {
         assert!(slot < self.count);
         self.at(slot + POOL_WORDS)
@@ -140,12 +143,14 @@ impl Words {
         self.at(1).fetch_add(0, AcqRel)
     }
 
+    #[inline]
     pub(super) fn look(&self, slot: usize) -> Word {
         Word::unpack(self.of(slot).load(Acquire))
     }
 
     /// Claims a slot that was seen as `seen`, and returns its generation: a new one for an empty
     /// slot, where a ring will be made. `None` if somebody else was quicker.
+    #[inline]
     pub(super) fn claim(&self, slot: usize, seen: Word, holder: u32) -> Option<u32> {
         let generation = match seen.state {
             State::Idle => seen.generation,
@@ -164,11 +169,13 @@ impl Words {
         matches!(seen.state, State::Claimed | State::Idle) && self.exchange(slot, seen, taken)
     }
 
+    #[inline]
     fn exchange(&self, slot: usize, seen: Word, new: Word) -> bool {
         self.of(slot).compare_exchange(seen.pack(), new.pack(), AcqRel, Relaxed).is_ok()
     }
 
     /// Ends a claim. Only the slot's holder calls this.
+    #[inline]
     pub(super) fn settle(&self, slot: usize, word: Word) {
         self.of(slot).store(word.pack(), Release);
         self.at(1).fetch_add(1, Release);
