@@ -187,6 +187,15 @@ pub enum Cause {
         slots: usize,
     },
 
+    /// Every buffer of the pool's is in use, or out of service.
+    #[error("no buffer is free among {buffers} ({retired} are retired, of processes that died)")]
+    NoBufferFree {
+        /// How many buffers the pool has.
+        buffers: usize,
+        /// How many of them are out of service.
+        retired: usize,
+    },
+
     /// There is no such slot.
     #[error("there is no such slot: the pool has {slots}")]
     NoSuchSlot {
@@ -273,6 +282,7 @@ impl Cause {
                  not a file's pages"
             }
             Cause::NoSlotFree { .. } => "return a ring first, or make the pool with more slots",
+            Cause::NoBufferFree { .. } => "drop a buffer first, or make the pool with more of them",
             Cause::SubmissionFull { .. } => "submit the batch, then go on",
             Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
             Cause::DescriptorNotKept => "let the request keep it (`Prepared::keep`)",

@@ -22,14 +22,14 @@ pub use error::{Cause, Error, Result};
 pub use limits::{Limit, Limits};
 pub use operations::{Features, Operation, operation_name};
 pub use pool::{
-    Fallback, FallbackStats, Make, Need, Plan, PoolBuilder, RawRing, Resource, RingPool, Stats,
-    Verdict,
+    BufferStats, Fallback, FallbackStats, Make, Need, Plan, PoolBuf, PoolBuilder, RawRing,
+    Resource, RingPool, Stats, Verdict,
 };
 pub use region::Memory;
 pub use ring::{
     Advice, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion, Completions, Dir,
-    Fallocate, Full, PollEvents, Prepared, RecvFlags, RequestId, Returned, Ring, SendFlags,
-    SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
+    Fallocate, FixedBuffer, Full, PollEvents, Prepared, RecvFlags, RequestId, Returned, Ring,
+    SendFlags, SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
 };
 pub use setup::{Refusal, Route, loaded_version};
 pub use version::{Version, kernel_release};

@@ -149,6 +149,10 @@ pub enum Operation {
     Writev = 2,
     /// `IORING_OP_FSYNC`.
     Fsync = 3,
+    /// `IORING_OP_READ_FIXED`.
+    ReadFixed = 4,
+    /// `IORING_OP_WRITE_FIXED`.
+    WriteFixed = 5,
     /// `IORING_OP_POLL_ADD`.
     PollAdd = 6,
     /// `IORING_OP_SYNC_FILE_RANGE`.

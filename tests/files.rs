@@ -37,6 +37,8 @@ fn this_kernel_says_that_it_knows_every_operation_here() {
         Readv,
         Writev,
         Fsync,
+        ReadFixed,
+        WriteFixed,
         PollAdd,
         SyncFileRange,
         Timeout,

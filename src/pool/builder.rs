@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::RingPool;
+use super::arena;
 use super::inner::Inner;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
@@ -46,6 +47,8 @@ pub struct PoolBuilder {
     routes: RouteSet,
     fallback: Fallback,
     memory: Memory,
+    /// How many, and bytes of each.
+    buffers: (usize, usize),
 }
 
 impl PoolBuilder {
@@ -57,6 +60,7 @@ impl PoolBuilder {
             routes: RouteSet::ALL,
             fallback: Fallback::default(),
             memory: Memory::default(),
+            buffers: (0, 0),
         }
     }
 
@@ -89,6 +93,19 @@ impl PoolBuilder {
     /// What kind of memory the rings lie in; anonymous if nothing is said.
     pub fn memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
+        self
+    }
+
+    /// Gives the pool `count` buffers of `size` bytes each, in the same mapping:
+    /// [`RingPool::buffer`]. They are registered with every ring, once for all where the kernel
+    /// knows how to (Linux 6.12), so that requests which use them pin no pages. None if nothing is
+    /// said.
+    ///
+    /// What is registered counts as the user's locked memory, with each ring where it cannot be
+    /// shared. Where that is not allowed the buffers work as any others, and
+    /// [`Stats::buffers`](crate::Stats::buffers) tells.
+    pub fn buffers(mut self, count: usize, size: usize) -> Self {
+        self.buffers = (count, size);
         self
     }
 
@@ -187,7 +204,18 @@ impl PoolBuilder {
             return Err(invalid("no route is allowed"));
         }
         let ring = setup::layout_of(&self.config)?;
-        let layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
+        let mut layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
+        let (buffers, size) = self.buffers;
+        if buffers > 0 {
+            if size == 0 || size > 1 << 30 {
+                return Err(invalid("its buffers have from 1 byte to 1 GiB"));
+            }
+            if buffers > u32::MAX as usize {
+                return Err(invalid("a pool has at most 2^32 - 1 buffers"));
+            }
+            let source = if routes.any_combined() { arena::source_len()? } else { 0 };
+            layout = layout.with_arena(buffers, size, source)?;
+        }
         Ok((layout, routes))
     }
 }

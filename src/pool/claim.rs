@@ -81,15 +81,16 @@ impl Inner {
             self.counters.closed(&stale.ring);
         }
         match self.make(slot) {
-            Ok(ring) => {
+            Ok(mut ring) => {
                 self.counters.opened(&ring);
+                let registered = self.arena.as_ref().and_then(|arena| arena.register(&mut ring));
                 let ticket = Ticket {
                     slot: slot as u32,
                     generation,
                     maker: Some(Process::current()),
                     maker_number: me,
                 };
-                Ok(Box::new(Held::new(ring, &self.config, ticket)))
+                Ok(Box::new(Held { registered, ..Held::new(ring, &self.config, ticket) }))
             }
             Err(error) => {
                 self.free(slot, generation, Last::NoRing);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::arena::Arena;
 use super::builder::Make;
 use super::owners::Owners;
 use super::slots::{Slots, State};
@@ -24,6 +25,8 @@ pub(super) struct Inner {
     /// Before the region: it closes rings that lie in it.
     pub(super) slots: Slots<Held>,
     pub(super) owners: Owners,
+    /// As the slots, before the region.
+    pub(super) arena: Option<Arena>,
     pub(super) region: Region,
 }
 
@@ -39,6 +42,9 @@ impl Inner {
         // SAFETY: the region lives beside the table, is dropped after it, and its header is
         // as long as the table (`layout`).
         let slots = unsafe { Slots::new(&region, layout.slots) };
+        // SAFETY: as above; the arena has pieces of the region of its own (`layout`).
+        #[allow(unsafe_code)]
+        let arena = layout.arena.map(|of| unsafe { Arena::new(&region, of, routes) });
         Ok(Self {
             config,
             layout,
@@ -48,6 +54,7 @@ impl Inner {
             counters: Counters::default(),
             slots,
             owners: Owners::new()?,
+            arena,
             region,
         })
     }
@@ -129,6 +136,7 @@ impl Inner {
             bytes_per_ring: self.memory(0).map_or(0, |memory| memory.len),
             waited: self.counters.waited(),
             fallbacks: self.counters.fallbacks(),
+            buffers: self.arena.as_ref().map(Arena::stats),
         }
     }
 }

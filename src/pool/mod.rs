@@ -1,5 +1,7 @@
 //! Many rings in one mapping.
 
+mod arena;
+mod buffer;
 mod builder;
 mod claim;
 mod inner;
@@ -18,11 +20,12 @@ use crate::config::RingConfig;
 use crate::error::Result;
 use crate::ring::{Held, Home, Ring};
 
+pub use buffer::PoolBuf;
 pub use builder::{Fallback, Make, PoolBuilder};
 pub use need::{Need, Resource, Verdict};
 pub use plan::Plan;
 pub use raw::RawRing;
-pub use stats::{FallbackStats, Stats};
+pub use stats::{BufferStats, FallbackStats, Stats};
 
 use inner::Inner;
 

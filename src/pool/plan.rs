@@ -91,7 +91,9 @@ impl PoolBuilder {
 impl Plan {
     fn new(layout: PoolLayout, combined: bool, kind: Memory, limits: &Limits) -> Self {
         let of = Rings { number: layout.slots as u64, each: layout.ring.stride as u64, combined };
-        let header = layout.header as u64;
+        // All but the rings.
+        let rings = if combined { layout.slots * layout.ring.stride } else { 0 };
+        let header = (layout.total - rings) as u64;
         let needs: Vec<_> = [
             of.open_files(limits),
             of.locked_memory(limits),

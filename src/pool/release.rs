@@ -72,6 +72,9 @@ impl Inner {
 
     /// Frees what a dead process held under a number that this one is about to take.
     pub(super) fn bury(&self, number: u32) {
+        if let Some(arena) = &self.arena {
+            arena.retire(|word| word.holder == number);
+        }
         for slot in 0..self.slots.count() {
             let seen = self.slots.look(slot);
             if seen.holder == number {

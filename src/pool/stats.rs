@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use once_cell::race::OnceBox;
 
+use crate::error::Cause;
 use crate::setup::{OpenRing, Refusal, Route};
 
 /// Rings that did not come to be by a certain route, and why the first of them did not.
@@ -52,6 +53,39 @@ pub struct Stats {
     pub waited: Duration,
     /// Routes that were refused, best first.
     pub fallbacks: Vec<FallbackStats>,
+    /// The pool's buffers, if it has any.
+    pub buffers: Option<BufferStats>,
+}
+
+/// A pool's buffers ([`PoolBuilder::buffers`](crate::PoolBuilder::buffers)), at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct BufferStats {
+    /// How many there are.
+    pub buffers: usize,
+    /// Bytes of each.
+    pub size: usize,
+    /// Buffers taken now, by whichever process; of those that could not be brought home from the
+    /// kernel, too.
+    pub in_use: usize,
+    /// Buffers out of service: a process died that had them, and a kernel may still write to them.
+    pub retired: usize,
+    /// Rings that this process made and that share one registration (Linux 6.12 and newer).
+    pub rings_sharing: usize,
+    /// Rings with a registration of their own, which pins the buffers and counts them as locked
+    /// memory once more.
+    pub rings_registering: usize,
+    /// Rings with which they could not be registered: `read_fixed` is an ordinary read there.
+    pub rings_without: usize,
+    /// Why the first of those could not.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
+    pub refused: Option<Cause>,
+}
+
+#[cfg(feature = "serde")]
+fn as_text<S: serde::Serializer>(cause: &Option<Cause>, serializer: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&cause.map(|cause| cause.to_string()), serializer)
 }
 
 impl Stats {

@@ -59,6 +59,25 @@ pub unsafe trait Buf: 'static {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Which of a pool's registered buffers the bytes lie in; `None` unless there is a
+    /// [`PoolBuf`](crate::PoolBuf) in here, whose answer is to be passed on.
+    #[inline]
+    fn fixed(&self) -> Option<FixedBuffer> {
+        None
+    }
+}
+
+/// Names a pool's buffers: no two pools that live have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ArenaId(pub(crate) usize);
+
+/// Which of a pool's registered buffers some bytes lie in ([`Buf::fixed`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FixedBuffer {
+    pub(crate) arena: ArenaId,
+    /// The number that it is registered under.
+    pub(crate) index: u16,
 }
 
 /// Memory that the kernel may write to while a request is under way.

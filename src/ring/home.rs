@@ -1,5 +1,6 @@
 //! What a ring takes along when it is claimed, and where it goes when it is dropped.
 
+use super::buf::ArenaId;
 use super::queues::Queues;
 use crate::config::RingConfig;
 use crate::process::Process;
@@ -29,12 +30,14 @@ pub(crate) struct Held {
     pub(crate) ring: OpenRing,
     pub(crate) queues: Queues,
     pub(crate) ticket: Ticket,
+    /// Which pool's buffers are registered with it.
+    pub(crate) registered: Option<ArenaId>,
 }
 
 impl Held {
     pub(crate) fn new(ring: OpenRing, config: &RingConfig, ticket: Ticket) -> Self {
         let queues = Queues::new(ring.raw(), config);
-        Self { ring, queues, ticket }
+        Self { ring, queues, ticket, registered: None }
     }
 
     /// Takes the queues as they are in the memory shared with relatives who may have used the

@@ -38,7 +38,8 @@ use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
 
 pub use address::SocketAddress;
 pub use batch::{Batch, Full, Prepared, RequestId, Returned, SubmitError};
-pub use buf::{Buf, BufMut};
+pub(crate) use buf::ArenaId;
+pub use buf::{Buf, BufMut, FixedBuffer};
 pub use completion::{Completion, Completions};
 pub use extra::Dir;
 pub use flags::{Advice, Fallocate, PollEvents, RecvFlags, SendFlags, SpliceFlags, SyncRange};
@@ -267,6 +268,13 @@ impl<B: 'static> Ring<B> {
     #[must_use]
     pub fn extent(&self) -> usize {
         self.held.ring.extent()
+    }
+
+    /// Whether the pool's buffers ([`PoolBuilder::buffers`](crate::PoolBuilder::buffers)) are
+    /// registered with it: [`Stats::buffers`](crate::Stats::buffers) tells why not.
+    #[must_use]
+    pub fn has_registered_buffers(&self) -> bool {
+        self.held.registered.is_some()
     }
 
     /// The ring as liburing knows it, for questions to the kernel.

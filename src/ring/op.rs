@@ -76,6 +76,17 @@ pub(super) fn write(fd: RawFd, off: u64) -> Sqe {
     Sqe { off, ..Sqe::new(Operation::Write, fd) }
 }
 
+/// Of a registered buffer, which the bytes lie in.
+#[inline]
+pub(super) fn read_fixed(fd: RawFd, off: u64, buf_index: u16) -> Sqe {
+    Sqe { off, buf_index, ..Sqe::new(Operation::ReadFixed, fd) }
+}
+
+#[inline]
+pub(super) fn write_fixed(fd: RawFd, off: u64, buf_index: u16) -> Sqe {
+    Sqe { off, buf_index, ..Sqe::new(Operation::WriteFixed, fd) }
+}
+
 #[inline]
 pub(super) fn readv(fd: RawFd, off: u64) -> Sqe {
     Sqe { off, ..Sqe::new(Operation::Readv, fd) }

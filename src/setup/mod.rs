@@ -13,6 +13,7 @@ mod open_ring;
 mod patience;
 mod placement;
 mod probe;
+mod registered;
 mod route;
 mod separate;
 #[cfg(test)]

@@ -12,10 +12,9 @@ mod words;
 
 use std::sync::atomic::Ordering::Relaxed;
 
-pub(super) use words::{HOLDERS, State, Word};
+pub(super) use words::{HOLDERS, State, Word, Words};
 
 use self::kept::Kept;
-use self::words::Words;
 use crate::region::Region;
 use crate::sync::AtomicUsize;
 
@@ -51,7 +50,7 @@ impl<T> Slots<T> {
     #[allow(unsafe_code)]
     pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
         // SAFETY: forwarded to the caller.
-        Self::of(unsafe { Words::new(region, count) })
+        Self::of(unsafe { Words::new(region, 0, count) })
     }
 
     fn of(words: Words) -> Self {

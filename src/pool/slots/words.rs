@@ -64,7 +64,7 @@ impl Word {
 
 /// The table in the shared mapping: two words for the pool, then the slots'.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(in crate::pool) struct Words {
     #[cfg(not(all(test, loom)))]
     at: std::ptr::NonNull<AtomicU64>,
     /// A model has no mapping: what its processes share is shared by its threads.
@@ -80,19 +80,19 @@ unsafe impl Sync for Words {}
 
 #[cfg(not(all(test, loom)))]
 impl Words {
-    /// The table at the start of `region`, whose bytes are zero: every slot empty.
+    /// The table `offset` bytes, whole pages, into `region`, whose bytes are zero: every slot empty.
     ///
     /// # Safety
-    /// The region outlives this, and its first `count + 2` words are used for nothing else.
-    pub(super) unsafe fn new(region: &Region, count: usize) -> Self {
-        Self { at: region.at(0, (count + POOL_WORDS) * WORD).cast(), count }
+    /// The region outlives this, and `count + 2` words there are used for nothing else.
+    pub(in crate::pool) unsafe fn new(region: &Region, offset: usize, count: usize) -> Self {
+        Self { at: region.at(offset, (count + POOL_WORDS) * WORD).cast(), count }
     }
 
     fn at(&self, index: usize) -> &AtomicU64 {
         debug_assert!(index < self.count + POOL_WORDS);
         // SAFETY: there are `count + 2` words in the region (`new`).
         let at = unsafe { self.at.add(index) };
-        // SAFETY: the word is aligned (the region begins at a page), zeroed when mapped, and
+        // SAFETY: the word is aligned (the table begins at a page), zeroed when mapped, and
         // everybody accesses it atomically; the region outlives `self`.
         unsafe { at.as_ref() }
     }
@@ -102,7 +102,7 @@ impl Words {
 impl Words {
     /// # Safety
     /// None is needed: it touches nothing.
-    pub(super) unsafe fn new(_: &Region, count: usize) -> Self {
+    pub(in crate::pool) unsafe fn new(_: &Region, _: usize, count: usize) -> Self {
         Self::of_a_model(count)
     }
 
@@ -122,7 +122,7 @@ impl Words {
 }
 
 impl Words {
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::pool) fn count(&self) -> usize {
         self.count
     }
 
@@ -144,14 +144,14 @@ impl Words {
     }
 
     #[inline]
-    pub(super) fn look(&self, slot: usize) -> Word {
+    pub(in crate::pool) fn look(&self, slot: usize) -> Word {
         Word::unpack(self.of(slot).load(Acquire))
     }
 
     /// Claims a slot that was seen as `seen`, and returns its generation: a new one for an empty
     /// slot, where a ring will be made. `None` if somebody else was quicker.
     #[inline]
-    pub(super) fn claim(&self, slot: usize, seen: Word, holder: u32) -> Option<u32> {
+    pub(in crate::pool) fn claim(&self, slot: usize, seen: Word, holder: u32) -> Option<u32> {
         let generation = match seen.state {
             State::Idle => seen.generation,
             // 0 means none.
@@ -164,7 +164,7 @@ impl Words {
 
     /// Takes a slot over from a holder, or an idle ring's maker, that is dead: false if somebody
     /// else was quicker.
-    pub(super) fn inherit(&self, slot: usize, seen: Word, heir: u32) -> bool {
+    pub(in crate::pool) fn inherit(&self, slot: usize, seen: Word, heir: u32) -> bool {
         let taken = Word { state: State::Claimed, holder: heir, ..seen };
         matches!(seen.state, State::Claimed | State::Idle) && self.exchange(slot, seen, taken)
     }
@@ -176,7 +176,7 @@ impl Words {
 
     /// Ends a claim. Only the slot's holder calls this.
     #[inline]
-    pub(super) fn settle(&self, slot: usize, word: Word) {
+    pub(in crate::pool) fn settle(&self, slot: usize, word: Word) {
         self.of(slot).store(word.pack(), Release);
         self.at(1).fetch_add(1, Release);
     }
@@ -194,7 +194,7 @@ mod tests {
 
     fn words(region: &Region) -> Words {
         // SAFETY: the tests keep the region longer, and use it for nothing else.
-        unsafe { Words::new(region, COUNT) }
+        unsafe { Words::new(region, 0, COUNT) }
     }
 
     #[test]

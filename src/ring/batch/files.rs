@@ -62,6 +62,52 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         self.write_at(fd, buf, OWN_POSITION)
     }
 
+    /// As [`read_at`](Self::read_at), into a buffer of the pool's
+    /// ([`RingPool::buffer`](crate::RingPool::buffer)), which is registered with the ring: the
+    /// kernel need not pin its pages for this request. With another buffer, or where they could not
+    /// be registered ([`Ring::has_registered_buffers`](crate::Ring::has_registered_buffers)), it is
+    /// `read_at`.
+    #[doc(alias = "IORING_OP_READ_FIXED")]
+    #[inline(always)]
+    pub fn read_fixed(
+        &mut self,
+        fd: &'fd impl AsFd,
+        buf: B,
+        offset: u64,
+    ) -> Prepared<'_, 'r, 'fd, B>
+    where
+        B: BufMut,
+    {
+        let Some(index) = self.registered(&buf) else { return self.read_at(fd, buf, offset) };
+        let sqe = op::read_fixed(number(fd), offset, index);
+        self.borrowing(sqe).with(buf, into).transfers(Transfer::READ)
+    }
+
+    /// As [`write_at`](Self::write_at), from a buffer of the pool's, as
+    /// [`read_fixed`](Self::read_fixed).
+    #[doc(alias = "IORING_OP_WRITE_FIXED")]
+    #[inline(always)]
+    pub fn write_fixed(
+        &mut self,
+        fd: &'fd impl AsFd,
+        buf: B,
+        offset: u64,
+    ) -> Prepared<'_, 'r, 'fd, B>
+    where
+        B: Buf,
+    {
+        let Some(index) = self.registered(&buf) else { return self.write_at(fd, buf, offset) };
+        let sqe = op::write_fixed(number(fd), offset, index);
+        self.borrowing(sqe).with(buf, from).transfers(Transfer::WRITE)
+    }
+
+    /// The number under which these bytes are registered with the ring.
+    #[inline]
+    fn registered(&self, buf: &impl Buf) -> Option<u16> {
+        let fixed = buf.fixed()?;
+        (self.ring.held.registered == Some(fixed.arena)).then_some(fixed.index)
+    }
+
     /// As [`read_at`](Self::read_at), into one piece after another, as
     /// [preadv(2)](https://man7.org/linux/man-pages/man2/preadv.2.html) does. The kernel takes
     /// 1024 pieces at most (`EINVAL`).

@@ -39,13 +39,17 @@ proptest! {
     #[test]
     fn transfers_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), fd in any::<i32>(), off in any::<u64>(), addr in any::<u64>(),
-        len in any::<u32>(),
+        len in any::<u32>(), index in any::<u16>(),
     ) {
         let buf = pointer::<c_void>(addr);
         let pieces = pointer::<libc::iovec>(addr);
         same!(id, nop(), io_uring_prep_nop());
         same!(id, read(fd, off).at(addr, len), io_uring_prep_read(fd, buf, len, off as _));
         same!(id, write(fd, off).at(addr, len), io_uring_prep_write(fd, buf, len, off as _));
+        same!(id, read_fixed(fd, off, index).at(addr, len),
+            io_uring_prep_read_fixed(fd, buf, len, off as _, index.into()));
+        same!(id, write_fixed(fd, off, index).at(addr, len),
+            io_uring_prep_write_fixed(fd, buf, len, off as _, index.into()));
         same!(id, readv(fd, off).at(addr, len), io_uring_prep_readv(fd, pieces, len, off as _));
         same!(id, writev(fd, off).at(addr, len), io_uring_prep_writev(fd, pieces, len, off as _));
     }
