@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::memory::{self, Kind};
 use common::relatives::signals;
+use common::rings::WaitFor as _;
 use common::somebody::Somebody;
-use common::{config, in_child, kernel, maps, routes_here};
+use common::{config, in_child, kernel, routes_here};
 use uring_pool::{Cause, Make, PoolBuf, Ring, RingPool, Route};
 
 const SIZE: usize = 8192;
@@ -34,7 +35,7 @@ fn copies(ring: &mut Ring<PoolBuf>, pool: &RingPool) {
     let mut batch = ring.batch();
     batch.read_fixed(&from, pool.buffer().unwrap(), SIZE as u64).push().unwrap();
     batch.submit().unwrap();
-    let done = ring.wait(1).unwrap().next().unwrap();
+    let done = ring.wait_for(1).next().unwrap();
     assert_eq!(done.result.unwrap() as usize, SIZE);
     let mut buf = done.buf.unwrap();
     assert_eq!(buf[..], content[SIZE..2 * SIZE]);
@@ -43,7 +44,7 @@ fn copies(ring: &mut Ring<PoolBuf>, pool: &RingPool) {
     let mut batch = ring.batch();
     batch.write_fixed(&to, buf, 0).push().unwrap();
     batch.submit().unwrap();
-    assert_eq!(ring.wait(1).unwrap().next().unwrap().result.unwrap(), 100);
+    assert_eq!(ring.wait_for(1).next().unwrap().result.unwrap(), 100);
     let mut written = Vec::new();
     to.read_to_end(&mut written).unwrap();
     assert_eq!((written[0], &written[1..]), (b'!', &content[SIZE + 1..SIZE + 100]));
@@ -93,27 +94,6 @@ fn another_pools_buffer_is_an_ordinary_one() {
     assert_eq!(opcodes(&mut ring, &here), FIXED);
     assert_eq!(opcodes(&mut ring, &there), PLAIN);
     copies(&mut ring, &there);
-}
-
-#[test]
-fn a_pool_with_buffers_is_still_one_mapping() {
-    for route in routes_here(&config(8)).into_iter().filter(|route| route.is_combined()) {
-        let build = || {
-            let builder = RingPool::builder(config(8)).rings(4).routes(&[route]);
-            let pool = builder.buffers(16, SIZE).make(Make::UpFront).build().unwrap();
-            let buf = pool.buffer().unwrap();
-            (pool, buf)
-        };
-        // Once unmeasured: the allocator maps its own.
-        drop(build());
-        let before = maps();
-        let (pool, buf) = build();
-        assert_eq!(maps(), before + 1, "{route}");
-        drop(pool);
-        assert_eq!(buf.len(), SIZE, "a buffer keeps the mapping");
-        drop(buf);
-        assert_eq!(maps(), before, "{route}");
-    }
 }
 
 #[test]

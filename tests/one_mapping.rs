@@ -39,6 +39,24 @@ fn a_combined_pool_adds_one_mapping_however_many_rings_and_leaves_nothing_behind
         }
     }
 
+    // With buffers of its own, too, and with the ring that the others have their registration from.
+    for &route in routes.iter().filter(|route| route.is_combined()) {
+        for measured in [false, true] {
+            let before = maps();
+            let builder = RingPool::builder(config).rings(4).routes(&[route]);
+            let pool = builder.buffers(16, 8192).make(Make::UpFront).build().unwrap();
+            let buf = pool.buffer().unwrap();
+            let during = maps();
+            drop(pool);
+            assert_eq!(buf.len(), 8192, "a buffer keeps the mapping");
+            drop(buf);
+            if measured {
+                assert_eq!(during - before, 1, "by the route {route}");
+                assert_eq!((maps(), descriptors()), (before, open), "by the route {route}");
+            }
+        }
+    }
+
     // The same figure must tell rings with mappings of their own apart.
     let before = maps();
     let pool = RingPool::builder(config)

@@ -8,12 +8,19 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+use common::rings::WaitFor as _;
 use common::sanitizer::{VALGRIND, left_out};
 use common::{config, pool_by, routes_here};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use uring_pool::{Cause, PgAioUringCaps, Refusal, Ring, RingConfig, RingPool, Route, sys};
 
 const RINGS: usize = 8;
+
+/// From how many entries on only the narrowest and the widest rings are driven, of the usual CQ:
+/// all, if `URING_POOL_LARGE` says nothing.
+fn large() -> u32 {
+    std::env::var("URING_POOL_LARGE").map_or(u32::MAX, |n| n.parse().expect("a number of entries"))
+}
 
 /// Every size class and both entry widths; CQs of the same length, twice, and many times the SQ's.
 fn configs() -> Vec<RingConfig> {
@@ -24,6 +31,10 @@ fn configs() -> Vec<RingConfig> {
     }
     for entries in entries {
         let plain = config(entries);
+        if entries >= large() {
+            all.extend([plain, plain.sqe128().cqe32()]);
+            continue;
+        }
         let sq = plain.sq_len();
         let mut sizes = vec![plain, plain.cq_entries(sq).unwrap()];
         sizes.extend(plain.cq_entries(8 * sq));
@@ -150,7 +161,7 @@ fn fill(ring: &mut Ring<()>, mark: u64) -> u64 {
 fn check(ring: &mut Ring<()>, mark: u64, what: &str) {
     let cq = u64::from(ring.cq_len());
     let mut expected = 0;
-    for done in ring.wait(cq as u32).unwrap() {
+    for done in ring.wait_for(cq as u32) {
         assert_eq!(done.tag, mark | expected, "{what}: another ring's entry");
         assert_eq!(done.result.unwrap(), 0, "{what}");
         expected += 1;
@@ -182,7 +193,7 @@ fn drive(config: RingConfig, route: Route) {
             let mut batch = ring.batch();
             batch.nop().push().unwrap();
             batch.submit().unwrap();
-            assert_eq!(ring.wait(1).unwrap().count(), 1);
+            assert_eq!(ring.wait_for(1).count(), 1);
         }
         let mark = |i: usize| (i as u64 + 1) << 48 | (round + 1) << 32;
         // All are full at the same time before the first is looked at.
@@ -252,7 +263,7 @@ fn neighbours_of_a_ring_that_comes_and_goes_keep_their_requests_and_completions(
             assert_eq!(lease.slot(), 1);
             drop(lease);
             assert_eq!(prepared.submit().unwrap(), 64);
-            let tags: Vec<u64> = ahead.wait(64).unwrap().map(|done| done.tag).collect();
+            let tags: Vec<u64> = ahead.wait_for(64).map(|done| done.tag).collect();
             assert!(tags.into_iter().eq((0..64).map(|i| 3 << 48 | round << 32 | i)), "{round}");
             check(&mut left, 1 << 48 | round << 32, "left");
             check(&mut right, 2 << 48 | round << 32, "right");

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
+use common::rings::WaitFor as _;
 use common::rings::{all, number, one, rings};
 use common::{config, descriptors, in_child, pool_by, routes_here};
 use nix::libc;
@@ -88,7 +89,7 @@ fn an_address_and_a_socket_may_go_once_their_request_is_submitted() {
         batch.connect(&client, &to).push().unwrap();
         batch.submit().unwrap();
         drop((client, to));
-        assert_eq!(number(&ring.wait(1).unwrap().next().unwrap()), 0);
+        assert_eq!(number(&ring.wait_for(1).next().unwrap()), 0);
     }
 }
 
@@ -137,7 +138,7 @@ fn a_poll_tells_what_came() {
         batch.submit().unwrap();
         assert_eq!(ring.peek().count(), 0);
         theirs.write_all(b"x").unwrap();
-        let done = ring.wait(1).unwrap().next().unwrap();
+        let done = ring.wait_for(1).next().unwrap();
         assert_eq!(events(&done), PollEvents::IN);
         assert_eq!((&ours).read(&mut [0]).unwrap(), 1);
         drop(theirs);

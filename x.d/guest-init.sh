@@ -15,6 +15,8 @@ exec </dev/null >/dev/ttyS1 2>&1
 ulimit -n 32768
 # Fewer of what is many for the sake of luck alone: the processor is emulated.
 export URING_POOL_ROUNDS=2000 URING_POOL_RECYCLINGS=100
+# Of rings that take long to fill, the narrowest and the widest.
+export URING_POOL_LARGE=1024
 
 echo "@@ release"
 uname -r

@@ -1,6 +1,6 @@
 //! Rings by each route, and one request at a time on them.
 
-use uring_pool::{Cause, Completion, Ring, RingConfig};
+use uring_pool::{Cause, Completion, Completions, Ring, RingConfig};
 
 use super::{pool_by, routes_here};
 
@@ -14,6 +14,22 @@ pub(crate) fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
     routes_here(&config).into_iter().filter_map(claim).collect()
 }
 
+/// Waiting that only the end ends.
+pub(crate) trait WaitFor<B: 'static> {
+    /// As [`Ring::wait`], but it goes on where the kernel's own work for this task ended the wait as
+    /// a signal would (Linux 5.10).
+    fn wait_for(&mut self, n: u32) -> Completions<'_, B>;
+}
+
+impl<B: 'static> WaitFor<B> for Ring<B> {
+    fn wait_for(&mut self, n: u32) -> Completions<'_, B> {
+        while let Err(error) = self.wait(n).map(drop) {
+            assert!(error.is_interrupted(), "{error}");
+        }
+        self.peek()
+    }
+}
+
 /// Submits one request and waits for it. (A macro, since Rust 1.85 takes what a closure's request
 /// borrows to be borrowed for ever.)
 #[allow(unused_macros)]
@@ -22,7 +38,7 @@ macro_rules! one {
         let mut $batch = $ring.batch();
         $request.push().unwrap();
         assert_eq!($batch.submit().unwrap(), 1);
-        $ring.wait(1).unwrap().next().unwrap()
+        $crate::common::rings::WaitFor::wait_for(&mut $ring, 1).next().unwrap()
     }};
 }
 #[allow(unused_imports)]
