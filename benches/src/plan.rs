@@ -115,13 +115,9 @@ fn groups(file: &Path, direct: bool) -> Vec<Group> {
             let nop = |by| format!("nop --by {by} --batch {batch}");
             groups.push(
                 Group::new("nop", format!("NOP, batches of {batch}"), unit, operations)
-                    .with("raw door, bound functions", &nop("raw"), &promised(Times(1.0, IO_URING)))
-                    .with("push_raw", &nop("push-raw"), &promised(Times(1.0, IO_URING)))
-                    .with(
-                        "raw door, inlines in Rust",
-                        &nop("inlined"),
-                        &promised(Times(1.0, IO_URING)),
-                    )
+                    .with("raw queues", &nop("raw-queues"), &promised(Times(1.0, IO_URING)))
+                    .with("liburing's functions as they are bound", &nop("raw"), &[])
+                    .with("push_raw, through the table", &nop("push-raw"), &[])
                     .with("safe", &nop("safe"), &promised(Times(1.0, C)))
                     .with(C, &nop("c"), &[])
                     .with(IO_URING, &nop("io-uring"), &[]),

@@ -19,6 +19,7 @@ mod leave;
 mod op;
 mod policy;
 mod queues;
+mod raw;
 mod statx;
 mod vectored;
 
@@ -45,6 +46,7 @@ pub use extra::Dir;
 pub use flags::{Advice, Fallocate, PollEvents, RecvFlags, SendFlags, SpliceFlags, SyncRange};
 pub(crate) use home::{Held, Home, Ticket};
 pub use policy::AsyncPolicy;
+pub use raw::{RawCompletion, RawCompletions, RawQueues};
 pub use statx::Statx;
 pub use vectored::{BufVec, BufVecMut, Vectored};
 

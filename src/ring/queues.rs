@@ -24,8 +24,49 @@ pub(super) struct Cqe {
     pub(super) flags: u32,
 }
 
+/// Both are powers of two.
 const _: () = assert!(size_of::<Cqe>() == 16 && size_of::<Sqe>() == 64);
 const _: () = assert!(align_of::<Cqe>() <= 8 && align_of::<Sqe>() <= 8);
+
+/// The entries of one queue, a power of two of them.
+#[derive(Debug)]
+pub(super) struct Entries<T> {
+    first: NonNull<T>,
+    /// How many there are, less one.
+    pub(super) mask: u32,
+    /// Bytes of one, as a power of two.
+    shift: u32,
+}
+
+impl<T> Clone for Entries<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Entries<T> {}
+
+impl<T> Entries<T> {
+    /// `len` of them, each twice as long as a `T` if `wider` is 1.
+    fn new(first: *mut T, len: u32, wider: u32) -> Self {
+        let first = NonNull::new(first).expect("an open ring has entries");
+        Self { first, mask: len - 1, shift: size_of::<T>().ilog2() + wider }
+    }
+
+    /// Whether one is longer than a `T`.
+    #[inline]
+    pub(super) fn are_wide(&self) -> bool {
+        self.shift != const { size_of::<T>().ilog2() }
+    }
+
+    /// The entry of this number; numbers wrap, the array maps entries one to one.
+    #[inline]
+    pub(super) fn at(&self, number: u32) -> NonNull<T> {
+        let offset = ((number & self.mask) as usize) << self.shift;
+        // SAFETY: there are `mask + 1` entries of so many bytes.
+        unsafe { self.first.byte_add(offset) }
+    }
+}
 
 /// Where the queues are. Lengths, which are powers of two, are kept here, less one, and not read from the shared memory again, so that
 /// no index can leave the arrays, whoever writes there.
@@ -33,15 +74,11 @@ const _: () = assert!(align_of::<Cqe>() <= 8 && align_of::<Sqe>() <= 8);
 pub(crate) struct Queues {
     sq_head: NonNull<AtomicU32>,
     sq_tail: NonNull<AtomicU32>,
-    sqes: NonNull<Sqe>,
     sq_flags: NonNull<AtomicU32>,
-    sq_mask: u32,
-    sqe_shift: u32,
+    sqes: Entries<Sqe>,
     cq_head: NonNull<AtomicU32>,
     cq_tail: NonNull<AtomicU32>,
-    cqes: NonNull<Cqe>,
-    cq_mask: u32,
-    cqe_shift: u32,
+    cqes: Entries<Cqe>,
 }
 
 // SAFETY: addresses of shared memory, bound to no thread; the ring they belong to has one user.
@@ -57,32 +94,28 @@ impl Queues {
         Self {
             sq_head: word(raw.sq.khead),
             sq_tail: word(raw.sq.ktail),
-            sqes: NonNull::new(raw.sq.sqes).expect("an open ring has SQEs").cast(),
             sq_flags: word(raw.sq.kflags),
-            sq_mask: config.sq_len() - 1,
-            sqe_shift: config.sqe_shift(),
+            sqes: Entries::new(raw.sq.sqes.cast(), config.sq_len(), config.sqe_shift()),
             cq_head: word(raw.cq.khead),
             cq_tail: word(raw.cq.ktail),
-            cqes: NonNull::new(raw.cq.cqes).expect("an open ring has CQEs").cast(),
-            cq_mask: config.cq_len() - 1,
-            cqe_shift: config.cqe_shift(),
+            cqes: Entries::new(raw.cq.cqes.cast(), config.cq_len(), config.cqe_shift()),
         }
     }
 
     #[inline]
     pub(super) fn sq_len(&self) -> u32 {
-        self.sq_mask + 1
+        self.sqes.mask + 1
     }
 
     /// Whether so many SQEs are all that there are.
     #[inline]
     pub(super) fn is_filled_by(&self, sqes: u32) -> bool {
-        sqes > self.sq_mask
+        sqes > self.sqes.mask
     }
 
     #[inline]
     pub(super) fn cq_len(&self) -> u32 {
-        self.cq_mask + 1
+        self.cqes.mask + 1
     }
 
     #[inline]
@@ -114,25 +147,17 @@ impl Queues {
     #[inline(always)]
     pub(super) fn prepare(&mut self, raw: &mut sys::io_uring, sqe: Sqe) {
         debug_assert!(self.sq_has_room(raw));
-        let at = self.sqe(raw.sq.sqe_tail);
+        let at = self.sqes.at(raw.sq.sqe_tail);
         // SAFETY: the address is that of an SQE slot, aligned and inside the SQEs; the kernel
         // does not read it before the tail is moved past it.
         unsafe { at.write(sqe) };
-        if self.sqe_shift > 0 {
+        if self.sqes.are_wide() {
             // SAFETY: with SQE128 a slot is two SQEs long.
             let second = unsafe { at.add(1) };
             // SAFETY: as above, its second half.
             unsafe { second.write(Sqe::default()) };
         }
         raw.sq.sqe_tail = raw.sq.sqe_tail.wrapping_add(1);
-    }
-
-    /// The slot of the SQE with this number; numbers wrap, the array maps slots one to one.
-    #[inline]
-    fn sqe(&self, number: u32) -> NonNull<Sqe> {
-        let index = (number & self.sq_mask) << self.sqe_shift;
-        // SAFETY: the index is below the number of SQEs that the ring has.
-        unsafe { self.sqes.add(index as usize) }
     }
 
     /// Takes every SQE back that the kernel has not consumed, and tells their `user_data`: those
@@ -144,7 +169,7 @@ impl Queues {
         let count = end.wrapping_sub(head);
         if count <= self.sq_len() {
             for i in 0..count {
-                let at = self.sqe(head.wrapping_add(i));
+                let at = self.sqes.at(head.wrapping_add(i));
                 // SAFETY: an SQE slot inside the SQEs; unconsumed, so it is ours to read.
                 each(unsafe { at.read() }.user_data);
             }
@@ -177,25 +202,44 @@ impl Queues {
     /// Completions that can be reaped.
     #[inline]
     pub(super) fn cq_ready(&self) -> u32 {
-        let head = self.atomic(self.cq_head).load(Relaxed);
-        self.atomic(self.cq_tail).load(Acquire).wrapping_sub(head)
+        self.cq_waiting().1
     }
 
     /// The completions that can be reaped, oldest first; they stay.
     pub(super) fn waiting(&self) -> impl Iterator<Item = Cqe> + '_ {
-        let head = self.atomic(self.cq_head).load(Relaxed);
-        (0..self.cq_ready().min(self.cq_len())).map(move |i| self.cqe(head.wrapping_add(i)))
+        let (head, ready) = self.cq_waiting();
+        (0..ready.min(self.cq_len())).map(move |i| self.cqe(head.wrapping_add(i)))
     }
 
     /// The completion of this number, which waits: it lies between head and tail.
     #[inline]
     fn cqe(&self, number: u32) -> Cqe {
-        let index = (number & self.cq_mask) << self.cqe_shift;
-        // SAFETY: the index is below the number of CQEs that the ring has.
-        let at = unsafe { self.cqes.add(index as usize) };
         // SAFETY: the kernel wrote this entry before it moved the tail, which was loaded with
         // acquire, and does not write it again before the head is moved past it.
-        unsafe { at.read() }
+        unsafe { self.cqes.at(number).read() }
+    }
+
+    /// The number of the oldest completion, and how many can be reaped.
+    #[inline]
+    pub(super) fn cq_waiting(&self) -> (u32, u32) {
+        let head = self.atomic(self.cq_head).load(Relaxed);
+        (head, self.atomic(self.cq_tail).load(Acquire).wrapping_sub(head))
+    }
+
+    /// Every completion before this number may be overwritten.
+    #[inline]
+    pub(super) fn reaped_up_to(&mut self, number: u32) {
+        self.atomic(self.cq_head).store(number, Release);
+    }
+
+    #[inline]
+    pub(super) fn sqes(&self) -> Entries<Sqe> {
+        self.sqes
+    }
+
+    #[inline]
+    pub(super) fn cqes(&self) -> Entries<Cqe> {
+        self.cqes
     }
 
     /// Reaps the oldest completion. The caller has seen that there is one: [`cq_ready`](Self::cq_ready).
@@ -203,7 +247,7 @@ impl Queues {
     pub(super) fn reap(&mut self) -> Cqe {
         let head = self.atomic(self.cq_head).load(Relaxed);
         let cqe = self.cqe(head);
-        self.atomic(self.cq_head).store(head.wrapping_add(1), Release);
+        self.reaped_up_to(head.wrapping_add(1));
         cqe
     }
 }

@@ -29,6 +29,6 @@ pub(super) fn run(by: By, rings: u64) -> Result<Took> {
             }
             Ok(())
         }),
-        By::Raw | By::PushRaw | By::Inlined => no_such(by),
+        By::Raw | By::PushRaw | By::RawQueues => no_such(by),
     }
 }

@@ -3,7 +3,6 @@
 mod claim;
 pub(crate) mod file;
 mod fork;
-mod inlined;
 mod make;
 mod nop;
 mod random;
@@ -34,8 +33,8 @@ pub(crate) enum By {
     Raw,
     /// uring-pool's batches of ready SQEs, which are unsafe.
     PushRaw,
-    /// uring-pool's raw door, with what C inlines written in Rust.
-    Inlined,
+    /// uring-pool's raw queues, which are unsafe
+    RawQueues,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,9 +4,9 @@
 use std::io;
 
 use io_uring::{IoUring, opcode};
-use uring_pool::{Batch, Ring, RingConfig, RingPool, sys};
+use uring_pool::{Batch, RawQueues, Ring, RingConfig, RingPool, sys};
 
-use super::{By, ENTRIES, Took, inlined, timed};
+use super::{By, ENTRIES, Took, timed};
 use crate::{Result, in_c};
 
 pub(super) fn run(by: By, batch: u32, operations: u64) -> Result<Took> {
@@ -27,17 +27,19 @@ pub(super) fn run(by: By, batch: u32, operations: u64) -> Result<Took> {
                 Ok(())
             })
         }
-        By::Raw | By::Inlined => {
+        By::Raw => {
             let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
             let mut ring = pool.claim::<()>()?;
             // SAFETY: the ring is used through this alone, and everything is reaped at the end.
             let raw = unsafe { ring.as_raw() };
             // SAFETY: it points into the claimed ring, which stays where it is meanwhile.
-            let raw = unsafe { &mut *raw };
-            match by {
-                By::Raw => bound(raw, batch, operations),
-                _ => inlined(raw, batch, operations),
-            }
+            bound(unsafe { &mut *raw }, batch, operations)
+        }
+        By::RawQueues => {
+            let pool = RingPool::builder(RingConfig::new(ENTRIES)?).build()?;
+            let mut ring = pool.claim::<()>()?;
+            // SAFETY: the ring is used through this alone, and everything is reaped at the end.
+            on_raw_queues(unsafe { ring.raw_queues() }, batch, operations)
         }
     }
 }
@@ -140,31 +142,24 @@ fn bound(ring: &mut sys::io_uring, batch: u32, operations: u64) -> Result<Took> 
     })
 }
 
-fn inlined(ring: &mut sys::io_uring, batch: u32, operations: u64) -> Result<Took> {
+fn on_raw_queues(mut queues: RawQueues<'_>, batch: u32, operations: u64) -> Result<Took> {
+    let mut nop = sys::io_uring_sqe::default();
+    // SAFETY: it only fills the SQE that it is given.
+    unsafe { sys::io_uring_prep_nop(&mut nop) };
     timed(|| {
         let (mut done, mut sum) = (0, 0);
         while done < operations {
             for i in 0..batch {
-                let entry = inlined::Sqe { user_data: i.into(), fd: -1, ..Default::default() };
-                // SAFETY: an open ring, used by nobody else; a NOP has no buffer that would have to stay.
-                if !unsafe { inlined::push(ring, entry) } {
-                    return Err("no SQE is free".into());
+                nop.user_data = i.into();
+                // SAFETY: a NOP points to nothing.
+                unsafe { queues.push(&nop) }?;
+            }
+            queues.submit_and_wait(batch)?;
+            for completion in queues.reap() {
+                if completion.result < 0 {
+                    return Err(io::Error::from_raw_os_error(-completion.result).into());
                 }
-            }
-            // SAFETY: as above.
-            let submitted = unsafe { sys::io_uring_submit_and_wait(ring, batch) };
-            if submitted < 0 {
-                return Err(io::Error::from_raw_os_error(-submitted).into());
-            }
-            // SAFETY: as above.
-            let failed = unsafe {
-                inlined::reap(ring, |completion| {
-                    sum += completion.user_data;
-                    completion.res
-                })
-            };
-            if failed < 0 {
-                return Err(io::Error::from_raw_os_error(-failed).into());
+                sum += completion.user_data;
             }
             done += u64::from(batch);
         }

@@ -47,7 +47,7 @@ pub(super) fn run(by: By, how: How, path: &Path, operations: u64) -> Result<Took
             batch.read_at(file, buf, offset).push()?;
             Ok(())
         }),
-        By::Raw | By::PushRaw | By::Inlined => no_such(by),
+        By::Raw | By::PushRaw | By::RawQueues => no_such(by),
     }
 }
 

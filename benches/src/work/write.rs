@@ -19,7 +19,7 @@ pub(super) fn run(by: By, batch: u32, operations: u64) -> Result<Took> {
         By::C => in_c::write(&null, LEN, batch, operations),
         By::IoUring => on_io_uring(&null, batch, operations),
         By::Safe => safe(&null, batch, operations),
-        By::Raw | By::PushRaw | By::Inlined => no_such(by),
+        By::Raw | By::PushRaw | By::RawQueues => no_such(by),
     }
 }
 
