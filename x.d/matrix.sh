@@ -79,6 +79,7 @@ userland() {
     rm -rf -- "$out"
     mkdir -p -- "$out"
     faults=
+    again=
     begun=$(date +%s)
     ! make_root || ! run_cell || judge combined
     finish "$name" "$begun"
@@ -95,7 +96,9 @@ userland() {
         kernel=$(cat "$cache/kernels/$suite/version")
         kernel=${kernel%%-*}
         faults=
+        again=
         judge_kernel
+        [ -z "$faults" ] || once_more
         finish "$name on Linux $kernel"
     done
 }

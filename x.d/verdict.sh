@@ -114,7 +114,7 @@ in_line() {
 }
 
 row() {
-    result=ok
+    result=ok$again
     [ -z "$faults" ] || result=FAILED
     printf '%s|' "$(title "$name")" "$kernel" "$(cat "$out/liburing" 2>/dev/null)" "$(cat "$out/cargo" 2>/dev/null)" \
         "$(probe liburing.have_init_mem)" "$(probe caps.route)" \
