@@ -197,6 +197,7 @@ fn a_request_is_cancelled_by_its_id_and_no_other() {
         let mut done: Vec<_> = ring.wait_for(2).collect();
         done.sort_by_key(|done| done.tag);
         assert_eq!((done[0].tag, number(&done[0])), (1, -libc::ECANCELED));
+        assert!(done[0].is_cancelled() && !done[1].is_cancelled());
         assert_eq!(done[0].buf.as_deref(), Some(&[0; 4][..]));
         assert_eq!((done[1].tag, number(&done[1])), (10, 0));
 

@@ -25,6 +25,16 @@ pub struct Completion<B> {
     pub fd: Option<OwnedFd>,
 }
 
+impl<B> Completion<B> {
+    /// Whether it was cancelled before it began (`ECANCELED`): by a request to do so, or because
+    /// one that it was [linked](crate::Prepared::link) to failed or transferred less than it was to.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        let errno = self.result.as_ref().err().and_then(io::Error::raw_os_error);
+        errno == Some(libc::ECANCELED)
+    }
+}
+
 /// The completions that are there. Each one taken frees its place in the queue; those not taken
 /// stay for the next time.
 #[must_use = "completions stay in the ring until they are taken"]

@@ -332,6 +332,12 @@ impl<B: 'static> Ring<B> {
     }
 }
 
+/// For `poll`, `epoll`, or a runtime that waits by them: the descriptor is readable while there are
+/// completions. One that tells of changes only must take all of them, with [`Ring::peek`], before it
+/// waits again.
+///
+/// A duplicate of the descriptor keeps the kernel's ring, and what is under way on it, alive when
+/// this one is closed.
 impl<B: 'static> AsFd for Ring<B> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         #[allow(unsafe_code)]
