@@ -27,9 +27,9 @@ pub use pool::{
 };
 pub use region::Memory;
 pub use ring::{
-    Advice, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion, Completions, Dir,
-    Fallocate, Full, PollEvents, Prepared, RecvFlags, RequestId, Returned, Ring, SendFlags,
-    SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
+    Advice, AlignedBuf, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion,
+    Completions, Dir, Fallocate, Full, PollEvents, Prepared, RecvFlags, RequestId, Returned, Ring,
+    SendFlags, SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
 };
 pub use setup::{Refusal, Route, loaded_version};
 pub use version::{Version, kernel_release};

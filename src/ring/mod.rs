@@ -6,6 +6,7 @@
 //! dropped or forgotten, and in whatever order.
 
 mod address;
+mod aligned;
 mod batch;
 mod buf;
 mod by_poll;
@@ -37,6 +38,7 @@ use crate::region::page_size;
 use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
 
 pub use address::SocketAddress;
+pub use aligned::AlignedBuf;
 pub use batch::{Batch, Full, Prepared, RequestId, Returned, SubmitError};
 pub use buf::{Buf, BufMut};
 pub use completion::{Completion, Completions};
