@@ -10,6 +10,8 @@ mod aligned;
 mod batch;
 mod buf;
 mod by_poll;
+#[cfg(feature = "bytes")]
+mod bytes;
 mod completion;
 mod enter;
 mod extra;
