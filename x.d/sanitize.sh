@@ -20,6 +20,8 @@ why_not_under_valgrind() { # TEST
     case $1 in
     locked_memory | refusals | steady) echo "it does not know seccomp(2)" ;;
     policy) echo "it watches for threads of the kernel's" ;;
+    compile_fail) echo "it compiles, and runs nothing of the library's" ;;
+    first_use) echo "it is about the moment of a fork, and takes hundreds of them" ;;
     timeouts) echo "a wait in io_uring_enter does not end there when a timeout fires" ;;
     machine) echo "it is for a machine of its own" ;;
     many_rings) echo "it keeps descriptors for itself, of which this takes nearly all" ;;
