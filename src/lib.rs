@@ -27,10 +27,10 @@ pub use pool::{
 };
 pub use region::Memory;
 pub use ring::{
-    Advice, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion, Completions, Dir,
-    Fallocate, FixedBuffer, Full, PollEvents, Prepared, RawCompletion, RawCompletions, RawQueues,
-    RecvFlags, RequestId, Returned, Ring, SendFlags, SocketAddress, SpliceFlags, Statx,
-    SubmitError, SyncRange, Vectored,
+    Advice, AlignedBuf, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion,
+    Completions, Dir, Fallocate, FixedBuffer, Full, PollEvents, Prepared, RawCompletion,
+    RawCompletions, RawQueues, RecvFlags, RequestId, Returned, Ring, SendFlags, SocketAddress,
+    SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
 };
 pub use setup::{Refusal, Route, loaded_version};
 pub use version::{Version, kernel_release};

@@ -8,12 +8,12 @@
 
 mod common;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::AtomicU8;
 
+use common::direct::direct_file;
 use common::memory::{self, Kind};
 use common::{config, routes_here};
 use uring_pool::{Ring, RingPool, Route, sys};
@@ -56,7 +56,7 @@ static NOWHERE: Block = Block([const { AtomicU8::new(0) }; BLOCK]);
 impl Leavings {
     fn new() -> Self {
         let (read, write) = nix::unistd::pipe().unwrap();
-        Self { pipe: (read, write.into()), direct: direct_file() }
+        Self { pipe: (read, write.into()), direct: direct_file(&[7; BLOCK]) }
     }
 
     /// Prepares one request of this sort.
@@ -109,17 +109,6 @@ impl Leavings {
         }
         lease.slot()
     }
-}
-
-fn direct_file() -> Option<File> {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(&[7; BLOCK]).unwrap();
-    file.as_file().sync_all().unwrap();
-    let file =
-        OpenOptions::new().read(true).custom_flags(nix::libc::O_DIRECT).open(file.path()).map_err(
-            |error| common::cannot("direct I/O", &format!("no file here takes it: {error}")),
-        );
-    file.ok()
 }
 
 /// A new ring answers a NOP, and has nothing else in its queue.

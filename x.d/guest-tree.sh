@@ -2,8 +2,8 @@
 # Puts what a virtual machine runs into /guest: the tests and the command that cell.sh has built, the
 # libraries they were linked with, and the few commands of the distribution that guest-init.sh needs.
 #
-# Not among the tests: those of the documentation, and of `sys` all but its NOPs. They compile, for
-# which there is no compiler in the guest, and what they find out does not depend on the kernel.
+# Not among the tests: those of the documentation, `compile_fail`, and of `sys` all but its NOPs. They
+# compile, for which there is no compiler in the guest, and what they find out does not depend on the kernel.
 set -eu
 
 export CARGO_HOME=/cargo CARGO_TARGET_DIR=/target CARGO_NET_OFFLINE=true CARGO_INCREMENTAL=0
@@ -39,6 +39,7 @@ while read -r source executable; do
     name=${name%-*}
     # A library and a command share a name.
     [ "$source" != src/main.rs ] || name=$name-command
+    [ "$name" != compile_fail ] || continue
     add "$executable" "/tests/$name"
     case $name in
     sys) echo "$name nop::" ;;

@@ -12,7 +12,7 @@ valgrind_numbers="URING_POOL_KILLS=10 URING_POOL_ROUNDS=1000 URING_POOL_CLAIMS=2
 
 # Forked children end without dropping what is their parents', which to valgrind is lost. (Of
 # AddressSanitizer's leak checker, who leaves by _exit is not asked.)
-valgrind_alone="caps io leaks memory one_mapping packed push_raw raw_queues recycle threads"
+valgrind_alone="caps io kinds_of_buffers leaks memory one_mapping packed push_raw raw_queues recycle threads"
 # Nor is `links`: a wait with a time may end early there, and then buffers are left behind as they should.
 valgrind_forking="lib buffers dead files fork kill leave links plan raw sockets"
 
@@ -20,6 +20,8 @@ why_not_under_valgrind() { # TEST
     case $1 in
     locked_memory | refusals | steady) echo "it does not know seccomp(2)" ;;
     policy) echo "it watches for threads of the kernel's" ;;
+    compile_fail) echo "it compiles, and runs nothing of the library's" ;;
+    first_use) echo "it is about the moment of a fork, and takes hundreds of them" ;;
     timeouts) echo "a wait in io_uring_enter does not end there when a timeout fires" ;;
     machine) echo "it is for a machine of its own" ;;
     many_rings) echo "it keeps descriptors for itself, of which this takes nearly all" ;;

@@ -6,9 +6,12 @@
 //! dropped or forgotten, and in whatever order.
 
 mod address;
+mod aligned;
 mod batch;
 mod buf;
 mod by_poll;
+#[cfg(feature = "bytes")]
+mod bytes;
 mod completion;
 mod enter;
 mod extra;
@@ -38,6 +41,7 @@ use crate::region::page_size;
 use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
 
 pub use address::SocketAddress;
+pub use aligned::AlignedBuf;
 pub use batch::{Batch, Full, Prepared, RequestId, Returned, SubmitError};
 pub(crate) use buf::ArenaId;
 pub use buf::{Buf, BufMut, FixedBuffer};
