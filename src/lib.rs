@@ -11,6 +11,7 @@ mod operations;
 mod pool;
 mod process;
 mod region;
+mod remedy;
 mod ring;
 mod setup;
 mod sync;

@@ -7,6 +7,7 @@
 
 mod address;
 mod aligned;
+mod ask;
 mod batch;
 mod buf;
 mod by_poll;
@@ -25,11 +26,11 @@ mod queues;
 mod raw;
 mod statx;
 mod vectored;
+mod wait;
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -38,7 +39,7 @@ use crate::error::{Cause, Error, Result};
 use crate::layout::RingLayout;
 use crate::process::Process;
 use crate::region::page_size;
-use crate::setup::{self, Among, Learned, OpenRing, Refusal, Route, RouteSet};
+use crate::setup::{self, Among, Learned, OpenRing, Route, RouteSet};
 
 pub use address::SocketAddress;
 pub use aligned::AlignedBuf;
@@ -54,7 +55,6 @@ pub use raw::{RawCompletion, RawCompletions, RawQueues};
 pub use statx::Statx;
 pub use vectored::{BufVec, BufVecMut, Vectored};
 
-use enter::Waited;
 use flight::{Flight, Request};
 
 /// A request that the kernel is done with or never saw, and the descriptor that came of it.
@@ -143,59 +143,6 @@ impl<B: 'static> Ring<B> {
         self.policy = policy;
     }
 
-    /// Waits until at least `n` requests have completed, or all that are in flight if those are
-    /// fewer, and gives out every completion that is there.
-    ///
-    /// It never waits for nothing: with no request in flight it returns at once.
-    ///
-    /// # Errors
-    /// If a signal comes before there are as many ([`Error::is_interrupted`]); nothing is lost
-    /// then, and [`peek`](Self::peek) has what is there. [`Cause::NotTheIssuer`] in another thread
-    /// than a single-issuer ring's.
-    #[inline]
-    pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
-        let enough = self.held.queues.cq_ready() >= n.min(self.flight.len());
-        if enough && self.prepared == 0 && !self.is_inherited() {
-            return Ok(Completions::new(self));
-        }
-        self.wait_until(n, None)
-    }
-
-    /// As [`wait`](Self::wait), but no longer than `time`. What is there then is given out, which
-    /// may be nothing; [`Completions::timed_out`] tells.
-    ///
-    /// Before Linux 5.11 it takes a descriptor while it waits.
-    ///
-    /// # Errors
-    /// As [`wait`](Self::wait).
-    pub fn wait_timeout(&mut self, n: u32, time: Duration) -> Result<Completions<'_, B>> {
-        // A time that no clock reaches is none.
-        self.wait_until(n, Instant::now().checked_add(time))
-    }
-
-    fn wait_until(&mut self, n: u32, deadline: Option<Instant>) -> Result<Completions<'_, B>> {
-        const WHAT: &str = "cannot wait for completions";
-        if self.is_inherited() {
-            return Err(Error::new(WHAT, Cause::Inherited));
-        }
-        self.drop_prepared();
-        let n = n.min(self.flight.len());
-        let Self { held, flight, .. } = &mut *self;
-        let waited = held.wait(n, deadline, |cqe| {
-            flight.get(cqe.user_data).is_some_and(|request| request.extra.fired(cqe.res))
-        });
-        let waited = waited.map_err(|errno| system(WHAT, errno))?;
-        Ok(Completions::after_waiting(self, waited == Waited::TimeOver))
-    }
-
-    /// The completions that are there, without waiting.
-    pub fn peek(&mut self) -> Completions<'_, B> {
-        if !self.is_inherited() && self.held.queues.cq_ready() == 0 {
-            self.held.let_the_kernel_post();
-        }
-        Completions::new(self)
-    }
-
     /// Makes a forked child's copy of a ring that is in no pool the child's own: the parent's is
     /// then the copy.
     ///
@@ -224,63 +171,6 @@ impl<B: 'static> Ring<B> {
     #[inline]
     fn is_inherited(&self) -> bool {
         self.owner.is_ancestor()
-    }
-
-    /// Requests submitted and not reaped, plus those of a forgotten batch.
-    #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.flight.len()
-    }
-
-    /// SQEs of the ring: the most requests in one batch.
-    #[must_use]
-    pub fn sq_len(&self) -> u32 {
-        self.held.queues.sq_len()
-    }
-
-    /// CQEs of the ring: the most requests in flight.
-    #[must_use]
-    pub fn cq_len(&self) -> u32 {
-        self.held.queues.cq_len()
-    }
-
-    /// The slot it has in its pool; `None` for a ring of its own.
-    #[must_use]
-    pub fn slot(&self) -> Option<usize> {
-        self.home.is_some().then(|| self.held.ticket.slot())
-    }
-
-    /// How it came to be.
-    #[must_use]
-    pub fn route(&self) -> Route {
-        self.held.ring.route()
-    }
-
-    /// Why it did not come to be by a better route: a refusal for each one that was tried.
-    #[must_use]
-    pub fn refusals(&self) -> &[Refusal] {
-        self.held.ring.refusals()
-    }
-
-    /// How long making it waited for locked memory that closed rings had not given back yet; up to
-    /// three seconds.
-    #[must_use]
-    pub fn waited(&self) -> Duration {
-        self.held.ring.waited()
-    }
-
-    /// Bytes from its slot's start to the end of what the kernel uses, as the kernel reported it;
-    /// 0 if it has mappings of its own.
-    #[must_use]
-    pub fn extent(&self) -> usize {
-        self.held.ring.extent()
-    }
-
-    /// Whether the pool's buffers ([`PoolBuilder::buffers`](crate::PoolBuilder::buffers)) are
-    /// registered with it: [`Stats::buffers`](crate::Stats::buffers) tells why not.
-    #[must_use]
-    pub fn has_registered_buffers(&self) -> bool {
-        self.held.registered.is_some()
     }
 
     /// The ring as liburing knows it, for questions to the kernel.
@@ -333,32 +223,6 @@ impl<B: 'static> Ring<B> {
             }
         });
         returned
-    }
-}
-
-/// For `poll`, `epoll`, or a runtime that waits by them: the descriptor is readable while there are
-/// completions. One that tells of changes only must take all of them, with [`Ring::peek`], before it
-/// waits again.
-///
-/// A duplicate of the descriptor keeps the kernel's ring, and what is under way on it, alive when
-/// this one is closed.
-impl<B: 'static> AsFd for Ring<B> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        #[allow(unsafe_code)]
-        // SAFETY: the descriptor is open for as long as the ring lives, which `self` borrows.
-        unsafe {
-            BorrowedFd::borrow_raw(self.held.ring.fd())
-        }
-    }
-}
-
-impl<B: 'static> std::fmt::Debug for Ring<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring")
-            .field("slot", &self.slot())
-            .field("route", &self.route())
-            .field("in_flight", &self.in_flight())
-            .finish_non_exhaustive()
     }
 }
 
