@@ -48,6 +48,7 @@ mod of_bytes {
     use bytes::{Bytes, BytesMut};
 
     use super::*;
+    use crate::common::rings::WaitFor as _;
 
     #[test]
     fn shared_bytes_are_written_and_are_nobodys_to_change_meanwhile() {
@@ -65,7 +66,7 @@ mod of_bytes {
             let bytes = bytes.try_into_mut().expect_err("the ring has a share");
 
             read.read_exact(&mut vec![0; room as usize]).unwrap();
-            let done = ring.wait(1).unwrap().next().unwrap();
+            let done = ring.wait_for(1).next().unwrap();
             assert_eq!(done.result.unwrap(), 50);
             let mut text = [0; 50];
             read.read_exact(&mut text).unwrap();
