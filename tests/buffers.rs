@@ -128,21 +128,30 @@ fn each_buffer_has_one_owner_and_comes_back() {
 
 #[test]
 fn a_childs_copy_of_a_buffer_is_out_of_its_reach() {
-    let pool = RingPool::builder(config(8)).buffers(2, SIZE).build().unwrap();
+    let pool = RingPool::builder(config(8)).buffers(3, SIZE).build().unwrap();
     let mut mine = pool.buffer().unwrap();
     mine.fill(1);
     let mut slot = Some(mine);
+    let mut other = pool.buffer().ok();
     let child = in_child(|| {
         let mut copy = slot.take().unwrap();
         assert!(catch_unwind(AssertUnwindSafe(|| copy[0])).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| copy[0] = 2)).is_err());
-        drop(copy);
+        // Nor may a kernel write to it for the child.
+        let (zero, mut ring) = (File::open("/dev/zero").unwrap(), Ring::open(&config(8)).unwrap());
+        let lend = || ring.batch().read_at(&zero, copy, 0).push().is_ok();
+        assert!(catch_unwind(AssertUnwindSafe(lend)).is_err());
+        assert_eq!(ring.in_flight(), 0);
+        let copy = other.take().unwrap();
+        let lend = || ring.batch().write_at(&zero, copy, 0).push().is_ok();
+        assert!(catch_unwind(AssertUnwindSafe(lend)).is_err());
         let mut own = pool.buffer().unwrap();
         own.fill(3);
         assert!(matches!(pool.buffer().unwrap_err().cause(), Cause::NoBufferFree { .. }));
     });
     assert!(child.succeeded());
     assert!(slot.unwrap().iter().all(|&byte| byte == 1));
+    drop(other);
     assert_eq!(pool.stats().buffers.unwrap().in_use, 0);
 }
 

@@ -24,7 +24,7 @@ use crate::ring::{Buf, BufMut, FixedBuffer};
 /// of the page's size if its own size is one.
 ///
 /// It belongs to the process that took it. To a forked child its copy is out of reach: reading or
-/// writing its bytes there panics, and dropping it does nothing.
+/// writing its bytes there panics, making a request of it too, and dropping it does nothing.
 pub struct PoolBuf {
     at: NonNull<u8>,
     len: usize,
@@ -78,7 +78,8 @@ impl PoolBuf {
         self.inner.arena.as_ref().expect("a buffer's pool has buffers")
     }
 
-    /// The bytes are this process's.
+    /// The bytes are this process's: a kernel that a child lends them to would write to its parent's.
+    #[inline]
     fn check(&self) {
         assert!(!self.owner.is_ancestor(), "the buffer belongs to the process before the fork");
     }
@@ -111,6 +112,7 @@ impl DerefMut for PoolBuf {
 unsafe impl Buf for PoolBuf {
     #[inline]
     fn stable_ptr(&self) -> *const u8 {
+        self.check();
         self.at.as_ptr()
     }
 
@@ -129,6 +131,7 @@ unsafe impl Buf for PoolBuf {
 unsafe impl BufMut for PoolBuf {
     #[inline]
     fn stable_mut_ptr(&mut self) -> *mut u8 {
+        self.check();
         self.at.as_ptr()
     }
 }

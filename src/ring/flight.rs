@@ -166,6 +166,11 @@ impl<B> Flight<B> {
         Self::find(&mut self.entries, key).map(|entry| &entry.request)
     }
 
+    /// Never frees a buffer that is in, unlike what else requests have.
+    pub(super) fn forget_buffers(&mut self) {
+        self.entries.iter_mut().for_each(|entry| std::mem::forget(entry.request.buf.take()));
+    }
+
     /// Keys of all that is in.
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         self.entries.iter().map(|entry| entry.key).filter(|key| key & FREE == 0)
@@ -240,6 +245,17 @@ mod tests {
         }
         assert_eq!(flight.keys().collect::<Vec<_>>(), [first]);
         assert_eq!(std::ptr::from_ref(&flight.entries[0].request.buf).addr(), at);
+    }
+
+    #[test]
+    fn buffers_that_are_forgotten_are_never_freed_and_all_else_is() {
+        let (buf, file) = (std::rc::Rc::new(()), std::sync::Arc::new(std::io::stdin()));
+        let extra = Extra::Keeps(super::super::extra::Owner::of(&file));
+        let mut flight = Flight::new(2);
+        put(&mut flight, Request { tag: 0, buf: Some(buf.clone()), extra });
+        flight.forget_buffers();
+        drop(flight);
+        assert_eq!((std::rc::Rc::strong_count(&buf), std::sync::Arc::strong_count(&file)), (2, 1));
     }
 
     #[test]

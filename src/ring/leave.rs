@@ -106,8 +106,7 @@ impl<B: 'static> Ring<B> {
     /// What is left to do where requests are under way, or the next user may not have the ring.
     #[cold]
     fn leave(&mut self) {
-        // In a forked child, requests and slot are the parent's, and the buffers are this child's
-        // own copies, which no kernel writes to.
+        // In a forked child, requests and slot are the parent's.
         let inherited = self.is_inherited();
         let mut home = Vec::new();
         if !inherited {
@@ -117,7 +116,7 @@ impl<B: 'static> Ring<B> {
         // SAFETY: taken once: only `drop` calls this, which runs once and then takes nothing.
         let held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
-        let flight = unsafe { ManuallyDrop::take(&mut self.flight) };
+        let mut flight = unsafe { ManuallyDrop::take(&mut self.flight) };
         let quiet = flight.len() == 0;
         match self.home.take() {
             Some(home) if inherited => home.close_copy(held),
@@ -128,7 +127,11 @@ impl<B: 'static> Ring<B> {
             Some(home) => home.abandon(held),
             None => drop(held),
         }
-        if !quiet && !inherited {
+        if inherited {
+            // This child's own copies, but not if they were read into past the page cache when it was
+            // forked: before Linux 6.5 the page that is written to then may be the child's.
+            flight.forget_buffers();
+        } else if !quiet {
             // The kernel may still read or write these buffers.
             std::mem::forget(flight);
         }
