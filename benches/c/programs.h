@@ -9,6 +9,9 @@
 /* Of every program: the ring's SQEs. */
 enum { ENTRIES = 256 };
 
+/* How it is read; as `Kind` in Rust. */
+enum { PLAIN, VECTORED, FIXED };
+
 static inline uint64_t now(void)
 {
 	struct timespec time;

@@ -1,12 +1,12 @@
 /* Random reads: as many under way as the depth says, and one more for each that completes. Vectored ones have two
- * pieces. */
+ * pieces; fixed ones are of buffers that are registered. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 
 #include "programs.h"
 
-int c_read(int fd, uint64_t blocks, uint32_t len, int vectored, uint32_t depth, uint64_t operations,
+int c_read(int fd, uint64_t blocks, uint32_t len, int kind, uint32_t depth, uint64_t operations,
 	   uint64_t *nanoseconds)
 {
 	struct io_uring ring;
@@ -29,6 +29,18 @@ int c_read(int fd, uint64_t blocks, uint32_t len, int vectored, uint32_t depth, 
 			pieces[i][half].iov_len = len / 2;
 		}
 	}
+	if (kind == FIXED) {
+		struct iovec *whole = calloc(depth, sizeof(*whole));
+
+		if (!whole)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < depth; i++)
+			whole[i] = (struct iovec){ bufs[i], len };
+		error = io_uring_register_buffers(&ring, whole, depth);
+		free(whole);
+		if (error)
+			return error;
+	}
 	uint64_t start = now();
 	while (completed < operations) {
 		while (idle_count && submitted < operations) {
@@ -38,8 +50,10 @@ int c_read(int fd, uint64_t blocks, uint32_t len, int vectored, uint32_t depth, 
 
 			if (!sqe)
 				return -EBUSY;
-			if (vectored)
+			if (kind == VECTORED)
 				io_uring_prep_readv(sqe, fd, pieces[i], 2, offset);
+			else if (kind == FIXED)
+				io_uring_prep_read_fixed(sqe, fd, bufs[i], len, offset, (int)i);
 			else
 				io_uring_prep_read(sqe, fd, bufs[i], len, offset);
 			sqe->user_data = i;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::Result;
-use crate::work::Took;
+use crate::work::{Kind, Took};
 
 unsafe extern "C" {
     safe fn c_nop(batch: u32, operations: u64, nanoseconds: &mut u64) -> c_int;
@@ -15,7 +15,7 @@ unsafe extern "C" {
         fd: c_int,
         blocks: u64,
         len: u32,
-        vectored: c_int,
+        kind: c_int,
         depth: u32,
         operations: u64,
         nanoseconds: &mut u64,
@@ -36,12 +36,12 @@ pub(crate) fn read(
     fd: impl AsFd,
     blocks: u64,
     len: u32,
-    vectored: bool,
+    kind: Kind,
     depth: u32,
     operations: u64,
 ) -> Result<Took> {
     let fd = fd.as_fd().as_raw_fd();
-    took(|ns| c_read(fd, blocks, len, vectored.into(), depth, operations, ns))
+    took(|ns| c_read(fd, blocks, len, kind as c_int, depth, operations, ns))
 }
 
 pub(crate) fn make(rings: u64) -> Result<Took> {

@@ -179,7 +179,11 @@ fn reads(file: &Path, direct: bool) -> Vec<Group> {
             .on(file)
     };
     let mut reads = Vec::new();
-    for (kind, option) in [("", ""), (", vectored", "--vectored")] {
+    for (kind, option) in [
+        ("", "--kind plain"),
+        (", vectored", "--kind vectored"),
+        (", fixed buffers", "--kind fixed"),
+    ] {
         let what = format!("random 8 KiB reads, cached, depth 32{kind}");
         reads.push(read(what.clone(), Nanoseconds, 100_000, option, &[Times(1.0, C)]));
         reads.push(read(what, Instructions, 20_000, option, &[]));

@@ -21,7 +21,7 @@ use crate::error::{Cause, Result};
 use crate::layout::ArenaLayout;
 use crate::process::Process;
 use crate::region::Region;
-use crate::ring::{ArenaId, FixedBuffer};
+use crate::ring::ArenaId;
 use crate::setup::{self, Among, Learned, OpenRing, Route, RouteSet, SlotMemory};
 
 /// Buffers in the pool's mapping, registered once and shared by the rings.
@@ -107,6 +107,7 @@ impl Arena {
             .then(|| Source { ring, owner: Process::current() })
     }
 
+    #[inline]
     pub(super) fn id(&self) -> ArenaId {
         ArenaId(self.base.addr().get())
     }
@@ -207,10 +208,9 @@ impl Arena {
         (NonNull::new(at).expect("it lies in a mapping"), self.layout.size)
     }
 
-    /// How the rings know a buffer; `None` beyond what a request can name.
-    pub(super) fn fixed(&self, index: u32) -> Option<FixedBuffer> {
-        let index = u16::try_from(self.layout.piece_of(index as usize)).ok()?;
-        Some(FixedBuffer { arena: self.id(), index })
+    /// The number that a buffer is registered under; `None` beyond what a request can name.
+    pub(super) fn fixed(&self, index: u32) -> Option<u16> {
+        u16::try_from(self.layout.piece_of(index as usize)).ok()
     }
 
     pub(super) fn stats(&self) -> BufferStats {

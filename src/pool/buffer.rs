@@ -27,8 +27,11 @@ use crate::ring::{Buf, BufMut, FixedBuffer};
 /// writing its bytes there panics, making a request of it too, and dropping it does nothing.
 pub struct PoolBuf {
     at: NonNull<u8>,
-    len: usize,
+    /// At most 1 GiB. It is moved with each request, so it is kept small.
+    len: u32,
     index: u32,
+    /// The number that it is registered under, if a request can name it.
+    fixed: Option<u16>,
     owner: Process,
     inner: Arc<Inner>,
 }
@@ -53,8 +56,10 @@ impl RingPool {
         let index = arena
             .claim(me, |number| inner.owners.living(number).is_some())
             .map_err(|cause| Error::new(WHAT, cause))?;
-        let (at, len) = arena.buffer(index);
-        Ok(PoolBuf { at, len, index, owner: Process::current(), inner })
+        let ((at, len), fixed) = (arena.buffer(index), arena.fixed(index));
+        // The builder has seen to that.
+        let len = u32::try_from(len).expect("a buffer has at most 1 GiB");
+        Ok(PoolBuf { at, len, index, fixed, owner: Process::current(), inner })
     }
 }
 
@@ -65,7 +70,8 @@ impl PoolBuf {
     /// If that is more than [`capacity`](Self::capacity).
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.capacity(), "{len} bytes of a buffer of {}", self.capacity());
-        self.len = len;
+        // The capacity is an u32.
+        self.len = len as u32;
     }
 
     /// How long it may be.
@@ -74,6 +80,7 @@ impl PoolBuf {
         self.arena().buffer(self.index).1
     }
 
+    #[inline]
     fn arena(&self) -> &Arena {
         self.inner.arena.as_ref().expect("a buffer's pool has buffers")
     }
@@ -95,7 +102,7 @@ impl Deref for PoolBuf {
         // SAFETY: the bytes lie in the pool's mapping, which `inner` keeps. They are initialised, as
         // zeroes at first, and nobody else touches them: not another owner of the buffer, of which
         // there is one over all processes, nor a kernel, since `self` is not lent.
-        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len as usize) }
     }
 }
 
@@ -103,7 +110,7 @@ impl DerefMut for PoolBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.check();
         // SAFETY: as above, and `self` is borrowed for as long.
-        unsafe { std::slice::from_raw_parts_mut(self.at.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.at.as_ptr(), self.len as usize) }
     }
 }
 
@@ -118,12 +125,12 @@ unsafe impl Buf for PoolBuf {
 
     #[inline]
     fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     #[inline]
     fn fixed(&self) -> Option<FixedBuffer> {
-        self.arena().fixed(self.index)
+        self.fixed.map(|index| FixedBuffer { arena: self.arena().id(), index })
     }
 }
 

@@ -85,6 +85,13 @@ pub(crate) fn in_child(body: impl FnOnce()) -> Child {
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => Child(Some(child)),
         ForkResult::Child => {
+            // What the harness would print of a failed test, it has caught in here, where nobody reads it.
+            std::panic::set_hook(Box::new(|failed| {
+                let _ = nix::unistd::write(
+                    std::io::stderr(),
+                    format!("a child: {failed}\n").as_bytes(),
+                );
+            }));
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             // SAFETY: ends this process at once, without the parent's exit handlers.
             unsafe { nix::libc::_exit(i32::from(ended.is_err())) }

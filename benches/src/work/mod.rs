@@ -62,9 +62,8 @@ pub(crate) enum Program {
         /// With O_DIRECT
         #[arg(long)]
         direct: bool,
-        /// Into two pieces
         #[arg(long)]
-        vectored: bool,
+        kind: Kind,
         #[arg(long)]
         file: PathBuf,
     },
@@ -91,6 +90,16 @@ pub(crate) enum Program {
     },
 }
 
+/// How a file is read. The numbers are C's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Plain = 0,
+    /// Into two pieces.
+    Vectored = 1,
+    /// Into buffers that are registered; of the pool's, where there is one.
+    Fixed = 2,
+}
+
 /// What a program says of itself.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Took {
@@ -104,8 +113,8 @@ pub(crate) fn run(program: &Program, operations: u64) -> Result<()> {
     let took = match program {
         Program::Nop { by, batch } => nop::run(*by, *batch, operations),
         Program::Write { by, batch } => write::run(*by, *batch, operations),
-        Program::Read { by, depth, direct, vectored, file } => {
-            let how = read::How { depth: *depth, direct: *direct, vectored: *vectored };
+        Program::Read { by, depth, direct, kind, file } => {
+            let how = read::How { depth: *depth, direct: *direct, kind: *kind };
             read::run(*by, how, file, operations)
         }
         Program::Claim { slots, threads, held } => claim::run(*slots, *threads, *held, operations),
