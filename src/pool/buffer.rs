@@ -57,9 +57,8 @@ impl RingPool {
             .claim(me, |number| inner.owners.living(number).is_some())
             .map_err(|cause| Error::new(WHAT, cause))?;
         let ((at, len), fixed) = (arena.buffer(index), arena.fixed(index));
-        // The builder has seen to that.
-        let len = u32::try_from(len).expect("a buffer has at most 1 GiB");
-        Ok(PoolBuf { at, len, index, fixed, owner: Process::current(), inner })
+        // The builder has seen to it that it fits.
+        Ok(PoolBuf { at, len: len as u32, index, fixed, owner: Process::current(), inner })
     }
 }
 
