@@ -161,7 +161,7 @@ impl<T> Drop for Kept<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(uring_pool_model)))]
 mod tests {
     use super::*;
 

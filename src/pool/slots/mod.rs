@@ -6,7 +6,7 @@
 //! nobody else. What is here is checked over all its interleavings (`model`).
 
 mod kept;
-#[cfg(all(test, loom))]
+#[cfg(all(test, uring_pool_model))]
 mod model;
 mod words;
 

@@ -1,6 +1,6 @@
 //! The claim protocol, over all interleavings of a few threads and processes.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib model` runs it. A process is a table of its own
+//! `RUSTFLAGS="--cfg uring_pool_model" cargo test --release --lib model` runs it. A process is a table of its own
 //! over the shared words; it dies by going no further, and, as the kernel does, by dropping its
 //! lock after that.
 

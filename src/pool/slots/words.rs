@@ -65,10 +65,10 @@ impl Word {
 /// The table in the shared mapping: two words for the pool, then the slots'.
 #[derive(Debug)]
 pub(in crate::pool) struct Words {
-    #[cfg(not(all(test, loom)))]
+    #[cfg(not(all(test, uring_pool_model)))]
     at: std::ptr::NonNull<AtomicU64>,
     /// A model has no mapping: what its processes share is shared by its threads.
-    #[cfg(all(test, loom))]
+    #[cfg(all(test, uring_pool_model))]
     at: loom::sync::Arc<Vec<AtomicU64>>,
     count: usize,
 }
@@ -78,7 +78,7 @@ unsafe impl Send for Words {}
 // SAFETY: as above: every access is atomic.
 unsafe impl Sync for Words {}
 
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(test, uring_pool_model)))]
 impl Words {
     /// The table `offset` bytes, whole pages, into `region`, whose bytes are zero: every slot empty.
     ///
@@ -98,7 +98,7 @@ impl Words {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, uring_pool_model))]
 impl Words {
     /// # Safety
     /// None is needed: it touches nothing.
@@ -182,7 +182,7 @@ impl Words {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(uring_pool_model)))]
 mod tests {
     use super::*;
 
