@@ -85,14 +85,15 @@ pub(crate) fn in_child(body: impl FnOnce()) -> Child {
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => Child(Some(child)),
         ForkResult::Child => {
-            // What the harness would print of a failed test, it has caught in here, where nobody reads it.
-            std::panic::set_hook(Box::new(|failed| {
-                let _ = nix::unistd::write(
-                    std::io::stderr(),
-                    format!("a child: {failed}\n").as_bytes(),
-                );
-            }));
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            if let Err(failed) = &ended {
+                // What the harness keeps of a failed test is in here, where nobody reads it. (Not by a
+                // hook: another thread's panic may hold the lock that changing it takes.)
+                let said = failed.downcast_ref::<String>().map(String::as_str);
+                let said = said.or_else(|| failed.downcast_ref::<&str>().copied());
+                let line = format!("a child: {}\n", said.unwrap_or("panicked"));
+                let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
+            }
             // SAFETY: ends this process at once, without the parent's exit handlers.
             unsafe { nix::libc::_exit(i32::from(ended.is_err())) }
         }
