@@ -23,7 +23,7 @@ impl ArenaLayout {
     /// What direct I/O asks of an address at least, on most devices.
     pub(crate) const ALIGN: usize = 512;
     /// The kernel registers no more than this as one buffer (`io_buffer_validate`).
-    const PIECE: usize = 1 << 30;
+    pub(crate) const PIECE: usize = 1 << 30;
 
     /// Where a buffer begins in the mapping.
     pub(crate) fn buffer_at(&self, index: usize) -> usize {

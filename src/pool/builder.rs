@@ -9,7 +9,7 @@ use super::arena;
 use super::inner::Inner;
 use crate::config::RingConfig;
 use crate::error::{Cause, Error, Result};
-use crate::layout::PoolLayout;
+use crate::layout::{ArenaLayout, PoolLayout};
 use crate::region::{Memory, Region, page_size};
 use crate::setup::{self, Route, RouteSet};
 
@@ -207,7 +207,7 @@ impl PoolBuilder {
         let mut layout = PoolLayout::new(&self.config, ring, self.rings, routes.any_combined())?;
         let (buffers, size) = self.buffers;
         if buffers > 0 {
-            if size == 0 || size > 1 << 30 {
+            if size == 0 || size > ArenaLayout::PIECE {
                 return Err(invalid("its buffers have from 1 byte to 1 GiB"));
             }
             if buffers > u32::MAX as usize {

@@ -48,11 +48,7 @@ pub(crate) use one;
 pub(crate) fn all<B: 'static>(ring: &mut Ring<B>) -> Vec<Completion<B>> {
     let mut done = Vec::new();
     while ring.in_flight() > 0 {
-        match ring.wait(1) {
-            Ok(some) => done.extend(some),
-            // The kernel's own work for this task may end a wait like a signal (Linux 5.10).
-            Err(error) => assert!(error.is_interrupted(), "{error}"),
-        }
+        done.extend(ring.wait_for(1));
     }
     done.sort_by_key(|done| done.tag);
     done
