@@ -68,8 +68,8 @@ impl<T> Entries<T> {
     }
 }
 
-/// Where the queues are. Lengths, which are powers of two, are kept here, less one, and not read from the shared memory again, so that
-/// no index can leave the arrays, whoever writes there.
+/// Where the queues are. Lengths, which are powers of two, are kept here, less one, and not read from
+/// the shared memory again, so that no index can leave the arrays, whoever writes there.
 #[derive(Debug)]
 pub(crate) struct Queues {
     sq_head: NonNull<AtomicU32>,
