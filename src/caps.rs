@@ -8,7 +8,7 @@ use crate::layout::RingLayout;
 use crate::operations::Features;
 use crate::region::{Memory, Region};
 use crate::ring::Ring;
-use crate::setup::{self, Among, Learned, Refusal, Route, RouteSet, SlotMemory};
+use crate::setup::{self, Among, Learned, Refusal, Registrations, Route, RouteSet, SlotMemory};
 use crate::version::{Version, kernel_release};
 
 /// What was found out about rings of one configuration: which [`Route`] they take here, and why
@@ -39,6 +39,7 @@ pub struct PgAioUringCaps {
     #[cfg_attr(feature = "serde", serde(serialize_with = "feature_names"))]
     features: Features,
     operations: Option<Vec<u8>>,
+    registrations: Registrations,
     headers: Version,
     loaded: Option<Version>,
     kernel: String,
@@ -82,8 +83,16 @@ impl PgAioUringCaps {
             let features = Features::from_bits_retain(ring.features());
             let mut ring = Ring::<()>::alone(ring, config);
             let operations = setup::supported_operations(ring.open_ring());
+            let registrations = Registrations::of(ring.open_ring());
             if answers(&mut ring)? {
-                return Ok(Self::found(route, refusals, features, operations, &layout));
+                return Ok(Self::found(
+                    route,
+                    refusals,
+                    features,
+                    operations,
+                    registrations,
+                    &layout,
+                ));
             }
             drop(ring);
             // It may answer yet, and must do so elsewhere.
@@ -102,6 +111,7 @@ impl PgAioUringCaps {
         refusals: Vec<Refusal>,
         features: Features,
         operations: Option<Vec<u8>>,
+        registrations: Registrations,
         layout: &RingLayout,
     ) -> Self {
         let combined = route.is_combined();
@@ -113,6 +123,7 @@ impl PgAioUringCaps {
             refusals,
             features,
             operations,
+            registrations,
             headers: Version::headers(),
             loaded: setup::loaded_version(),
             kernel: kernel_release(),
@@ -168,6 +179,12 @@ impl PgAioUringCaps {
     #[must_use]
     pub fn supports(&self, op: u8) -> Option<bool> {
         self.operations().map(|supported| supported.contains(&op))
+    }
+
+    /// What can be registered with a ring here.
+    #[must_use]
+    pub fn registrations(&self) -> Registrations {
+        self.registrations
     }
 
     /// The liburing whose headers this crate was built with.

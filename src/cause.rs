@@ -148,6 +148,35 @@ pub enum Cause {
     #[error("the request may start late, and nothing keeps its descriptor open until then")]
     DescriptorNotKept,
 
+    /// The file is not registered with this ring, or not any more.
+    #[error("the file is not registered with this ring, or not any more")]
+    FileNotRegistered,
+
+    /// A request may look the registered file up still.
+    #[error("a request under way may start late, and would find another file there")]
+    FileInUse,
+
+    /// There is no room for another registered file.
+    #[error("{}", no_room_for_files(*.files))]
+    FileTableFull {
+        /// How many there is room for.
+        files: usize,
+    },
+
+    /// `EMFILE` to a table of registered files.
+    #[error(
+        "a table of registered files may be no longer than the process may have descriptors: \
+         {limit} (RLIMIT_NOFILE; and before Linux 5.19 no longer than 32768)"
+    )]
+    FileTableTooLong {
+        /// The soft limit in force.
+        limit: u64,
+    },
+
+    /// `EINVAL`: the kernel cannot register such a thing.
+    #[error("this kernel cannot register {0} (Linux {1} and newer can)")]
+    NotRegistrable(&'static str, &'static str),
+
     /// `EEXIST`: the ring has a single issuer, and this is another thread or process.
     #[error("the ring has a single issuer, and this is not it")]
     NotTheIssuer,
@@ -228,7 +257,15 @@ impl Cause {
                 | Cause::MemoryUnusable
                 | Cause::Misplaced { .. }
                 | Cause::Silent
+                | Cause::NotRegistrable(..)
         )
+    }
+}
+
+fn no_room_for_files(files: usize) -> String {
+    match files {
+        0 => "no room is reserved for registered files".to_owned(),
+        files => format!("{files} files are registered, all that there is room for"),
     }
 }
 

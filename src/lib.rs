@@ -15,6 +15,7 @@ mod remedy;
 mod ring;
 mod setup;
 mod sync;
+mod thread;
 mod version;
 
 pub use caps::PgAioUringCaps;
@@ -30,10 +31,10 @@ pub use region::Memory;
 pub use ring::{
     Advice, AlignedBuf, AsyncPolicy, Batch, Buf, BufMut, BufVec, BufVecMut, Completion,
     Completions, Dir, Fallocate, FixedBuffer, Full, PollEvents, Prepared, RawCompletion,
-    RawCompletions, RawQueues, RecvFlags, RequestId, Returned, Ring, SendFlags, SocketAddress,
-    SpliceFlags, Statx, SubmitError, SyncRange, Vectored,
+    RawCompletions, RawQueues, RecvFlags, RegisteredFile, RequestId, Returned, Ring, SendFlags,
+    Shared, SocketAddress, SpliceFlags, Statx, SubmitError, SyncRange, Target, Vectored,
 };
-pub use setup::{Refusal, Route, loaded_version};
+pub use setup::{Refusal, Registrations, Route, loaded_version};
 pub use version::{Version, kernel_release};
 
 /// The bindings that this crate is built on, for the raw doors ([`Ring::as_raw`],

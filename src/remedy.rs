@@ -58,6 +58,14 @@ impl Cause {
             Cause::SubmissionFull { .. } => "submit the batch, then go on",
             Cause::TooManyInFlight { .. } => "wait for completions, or ask for more CQ entries",
             Cause::DescriptorNotKept => "let the request keep it (`Prepared::keep`)",
+            Cause::FileNotRegistered => "register it with this ring (`Ring::register_file`)",
+            Cause::FileInUse => "wait until that request has completed, or cancel it",
+            Cause::FileTableFull { files: 0 } => "reserve some first (`Ring::reserve_files`)",
+            Cause::FileTableFull { .. } => "unregister one first, or reserve room for more",
+            Cause::FileTableTooLong { .. } => {
+                "reserve room for fewer, or raise the limit with `ulimit -n N` or LimitNOFILE=N in \
+                 a systemd unit"
+            }
             Cause::NotTheIssuer => "submit from the thread that claimed the ring",
             Cause::Inherited => "claim a ring in this process",
             Cause::LibraryMapsTooLittle => "build with liburing 2.2 or newer",
@@ -69,6 +77,7 @@ impl Cause {
             | Cause::LibraryRefused
             | Cause::Misplaced { .. }
             | Cause::Silent
+            | Cause::NotRegistrable(..)
             | Cause::SlotRetired
             | Cause::NoSuchSlot { .. }
             | Cause::System { .. } => return None,

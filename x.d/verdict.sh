@@ -54,10 +54,19 @@ judge() { # combined|apart: what the kernel does with many rings
         # One more: what the processes agree on lies in a mapping of the pool's.
         expect $((2 * rings + 1)) mode pooled maps_added
     fi
+    expect true probe caps.registrations.files
+    expect true probe caps.registrations.buffers
+    expect "$(since 5.18)" probe caps.registrations.descriptor
+    expect "$(since 6.12)" probe caps.registrations.shared_buffers
     case $(count failed) in
     0) [ "$(count passed)" -gt 0 ] || fault "no test ran" ;;
     *) fault "$(count failed) tests failed: $(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$out/log" | in_line)" ;;
     esac
+}
+
+# Whether this cell's kernel has what came with that one.
+since() { # VERSION
+    if at_least "$kernel" "$1"; then echo true; else echo false; fi
 }
 
 expect() { # VALUE probe|outcome|mode PATH…

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use uring_pool::{
-    Error, HAVE_INIT_MEM, Limit, Limits, PgAioUringCaps, Plan, Refusal, RingConfig, RingPool,
-    Route, Version, kernel_release, loaded_version, operation_name,
+    Error, HAVE_INIT_MEM, Limit, Limits, PgAioUringCaps, Plan, Refusal, Registrations, RingConfig,
+    RingPool, Route, Version, kernel_release, loaded_version, operation_name,
 };
 
 use crate::args::ProbeArgs;
@@ -44,6 +44,8 @@ struct Caps {
     reason: Option<String>,
     /// Why better routes than the one taken were refused.
     refusals: Vec<Refusal>,
+    /// What can be registered with a ring.
+    registrations: Option<Registrations>,
 }
 
 /// Finds out, prints, and fails if rings cannot be made here at all.
@@ -134,6 +136,7 @@ impl Caps {
                 route: Some(caps.route()),
                 reason: caps.reason().map(str::to_owned),
                 refusals: caps.refusals().to_vec(),
+                registrations: Some(caps.registrations()),
             },
             Err(error) => Self {
                 checked: false,
@@ -141,6 +144,7 @@ impl Caps {
                 route: None,
                 reason: Some(error.to_string()),
                 refusals: Vec::new(),
+                registrations: None,
             },
         }
     }
@@ -156,7 +160,26 @@ impl Caps {
         for refusal in &self.refusals {
             line(text, "  not", &refusal.to_string());
         }
+        if let Some(registrations) = self.registrations {
+            line(text, "registers", &registered(registrations));
+        }
     }
+}
+
+fn registered(what: Registrations) -> String {
+    let Registrations { files, buffers, shared_buffers, descriptor, .. } = what;
+    let named = [
+        ("files", files),
+        ("buffers", buffers),
+        ("shared buffers", shared_buffers),
+        ("descriptor", descriptor),
+    ];
+    let told = named.map(|(name, works)| match works {
+        Some(true) => format!("{name} yes"),
+        Some(false) => format!("{name} no"),
+        None => format!("{name} could not be found out"),
+    });
+    told.join(", ")
 }
 
 fn tell_limits(text: &mut String, limits: &Limits) {

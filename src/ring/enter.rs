@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use liburing_sys as sys;
 use nix::errno::Errno;
 
 use super::by_poll;
@@ -11,7 +10,6 @@ use super::extra::Timespec;
 use super::home::Held;
 use super::queues::Cqe;
 use crate::operations::Features;
-use crate::setup::result_of;
 
 /// How a wait ended that no signal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +17,10 @@ pub(super) enum Waited {
     Enough,
     TimeOver,
 }
+
+/// `IORING_ENTER_*`.
+const GETEVENTS: libc::c_uint = 1 << 0;
+const EXT_ARG: libc::c_uint = 1 << 3;
 
 /// `struct io_uring_getevents_arg`.
 #[repr(C)]
@@ -33,8 +35,19 @@ impl Held {
     /// Submits what is prepared, and returns how many SQEs the kernel consumed.
     #[inline]
     pub(super) fn submit(&mut self) -> Result<u32, Errno> {
-        // SAFETY: the ring is open, and `&mut self` makes us its only user.
-        result_of(unsafe { sys::io_uring_submit(self.ring.raw_mut()) })
+        let Self { ring, queues, .. } = self;
+        match queues.publish(ring.raw_mut()) {
+            0 => Ok(0),
+            prepared => self.enter(prepared, 0, 0, None),
+        }
+    }
+
+    /// The same, and waits until `n` completions are there.
+    #[inline]
+    pub(super) fn submit_and_wait(&mut self, n: u32) -> Result<u32, Errno> {
+        let Self { ring, queues, .. } = self;
+        let prepared = queues.publish(ring.raw_mut());
+        self.enter(prepared, n, GETEVENTS, None)
     }
 
     /// Enters the kernel if it says that completions wait for that: work deferred to this task
@@ -101,29 +114,36 @@ impl Held {
         }
     }
 
-    /// `io_uring_enter(2)` with `IORING_ENTER_GETEVENTS`, submitting nothing. A time needs
-    /// `IORING_FEAT_EXT_ARG`; `ETIME` says that it is over.
+    /// Submits nothing. A time needs `IORING_FEAT_EXT_ARG`; `ETIME` says that it is over.
     fn get_events(&mut self, n: u32, time: Option<Duration>) -> Result<(), Errno> {
-        const GETEVENTS: libc::c_uint = 1 << 0;
-        const EXT_ARG: libc::c_uint = 1 << 3;
-        let fd = self.ring.fd();
         let Some(time) = time else {
-            let no_mask = std::ptr::null::<libc::sigset_t>();
-            // SAFETY: the ring is open and ours alone; nothing is submitted, no signal mask given.
-            let returned = unsafe {
-                libc::syscall(libc::SYS_io_uring_enter, fd, 0u32, n, GETEVENTS, no_mask, 0usize)
-            };
-            return Errno::result(returned).map(drop);
+            return self.enter(0, n, GETEVENTS, None).map(drop);
         };
         let time = Timespec::from(time);
         let at = std::ptr::from_ref(&time).expose_provenance() as u64;
         let arg = GetEventsArg { sigmask: 0, sigmask_len: 0, min_wait: 0, time: at };
-        let (flags, size) = (GETEVENTS | EXT_ARG, size_of::<GetEventsArg>());
-        // SAFETY: as above; the argument and the time that it points to are locals, read during
-        // the call.
-        let returned = unsafe {
-            libc::syscall(libc::SYS_io_uring_enter, fd, 0u32, n, flags, &raw const arg, size)
-        };
-        Errno::result(returned).map(drop)
+        self.enter(0, n, GETEVENTS | EXT_ARG, Some(&arg)).map(drop)
+    }
+
+    /// `io_uring_enter(2)`; an argument needs the flag `EXT_ARG`.
+    ///
+    /// By hand, since which number the ring has differs from thread to thread, which liburing does
+    /// not ask; and with it one function less is called.
+    #[inline]
+    fn enter(
+        &mut self,
+        submit: u32,
+        n: u32,
+        flags: libc::c_uint,
+        arg: Option<&GetEventsArg>,
+    ) -> Result<u32, Errno> {
+        let (fd, registered) = self.number();
+        let size = if arg.is_some() { size_of::<GetEventsArg>() } else { 0 };
+        let arg = arg.map_or(std::ptr::null(), std::ptr::from_ref);
+        let (number, flags) = (libc::SYS_io_uring_enter, flags | registered);
+        // SAFETY: the ring is open, and `&mut self` makes us its only user; the argument, and the
+        // time that it points to, are the caller's, and read during the call.
+        let returned = unsafe { libc::syscall(number, fd, submit, n, flags, arg, size) };
+        Errno::result(returned).map(|n| n as u32)
     }
 }

@@ -1,31 +1,47 @@
 //! What a request has besides its buffer, and what becomes of it.
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// A share of whatever owns a descriptor: it stays open as long as this lives.
+/// What keeps that which a request works on as it is, for as long as this lives.
 #[derive(Clone)]
-pub(super) struct Owner(Arc<dyn AsFd + Send + Sync>);
+pub enum Owner {
+    /// A share of whatever owns the descriptor: it stays open.
+    Of(Arc<dyn AsFd + Send + Sync>),
+    /// The ring's table of files, which leaves this place alone meanwhile.
+    Table {
+        /// The place.
+        index: u32,
+    },
+}
 
 impl Owner {
     pub(super) fn of<T: AsFd + Send + Sync + 'static>(owner: &Arc<T>) -> Self {
-        Self(Arc::clone(owner) as Arc<dyn AsFd + Send + Sync>)
+        Self::Of(Arc::clone(owner) as Arc<dyn AsFd + Send + Sync>)
     }
 
     /// Its number. The borrow that it comes from could last as long as this share does, which
     /// nobody can take the descriptor out of: so long it stays open.
-    pub(super) fn fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
+    pub(super) fn number(&self) -> RawFd {
+        match self {
+            Self::Of(owner) => owner.as_fd().as_raw_fd(),
+            // A table has fewer places.
+            Self::Table { index } => *index as RawFd,
+        }
+    }
+
+    fn is_place(&self, place: u32) -> bool {
+        matches!(self, Self::Table { index } if *index == place)
     }
 }
 
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Owner").field(&self.fd()).finish()
+        f.debug_tuple("Owner").field(&self.number()).finish()
     }
 }
 
@@ -77,6 +93,24 @@ impl Extra {
                 *self = other;
                 None
             }
+        }
+    }
+
+    /// The same, keeping this as it is.
+    #[inline]
+    pub(super) fn keeping(self, owner: Owner) -> Self {
+        match self {
+            Extra::Opens(_) => Extra::Opens(Some(owner)),
+            _ => Extra::Keeps(owner),
+        }
+    }
+
+    /// Whether the request may look this place of the table up still.
+    pub(super) fn needs(&self, index: u32) -> bool {
+        match self {
+            Extra::Keeps(owner) | Extra::Opens(Some(owner)) => owner.is_place(index),
+            Extra::KeepsBoth(from, to) => from.is_place(index) || to.is_place(index),
+            _ => false,
         }
     }
 
@@ -140,17 +174,10 @@ impl Dir {
     }
 
     pub(super) fn fd(&self) -> RawFd {
-        self.0.as_ref().map_or(libc::AT_FDCWD, Owner::fd)
+        self.0.as_ref().map_or(libc::AT_FDCWD, Owner::number)
     }
 
     pub(super) fn into_owner(self) -> Option<Owner> {
         self.0
     }
-}
-
-/// The number of a descriptor that outlives the batch.
-#[inline]
-pub(super) fn number<'fd>(fd: &'fd impl AsFd) -> RawFd {
-    let fd: BorrowedFd<'fd> = fd.as_fd();
-    fd.as_raw_fd()
 }

@@ -166,6 +166,11 @@ impl<B> Flight<B> {
         Self::find(&mut self.entries, key).map(|entry| &entry.request)
     }
 
+    /// Whether there is such a request among those that are in. It looks at all of them.
+    pub(super) fn any(&self, is_it: impl Fn(&Request<B>) -> bool) -> bool {
+        self.entries.iter().any(|entry| entry.key & FREE == 0 && is_it(&entry.request))
+    }
+
     /// Never frees a buffer that is in, unlike what else requests have.
     pub(super) fn forget_buffers(&mut self) {
         self.entries.iter_mut().for_each(|entry| std::mem::forget(entry.request.buf.take()));

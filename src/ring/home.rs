@@ -1,10 +1,12 @@
 //! What a ring takes along when it is claimed, and where it goes when it is dropped.
 
 use super::buf::ArenaId;
+use super::file_table::FileTable;
 use super::queues::Queues;
 use crate::config::RingConfig;
 use crate::process::Process;
 use crate::setup::OpenRing;
+use crate::thread::Thread;
 
 /// Which slot a ring has, and which of the rings that were in that slot it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,12 +34,16 @@ pub(crate) struct Held {
     pub(crate) ticket: Ticket,
     /// Which pool's buffers are registered with it.
     pub(crate) registered: Option<ArenaId>,
+    /// The files that its user has registered with it.
+    pub(crate) files: Option<FileTable>,
+    /// The thread that its descriptor is registered with, and the number that it has there.
+    pub(crate) number: Option<(Thread, u32)>,
 }
 
 impl Held {
     pub(crate) fn new(ring: OpenRing, config: &RingConfig, ticket: Ticket) -> Self {
         let queues = Queues::new(ring.raw(), config);
-        Self { ring, queues, ticket, registered: None }
+        Self { ring, queues, ticket, registered: None, files: None, number: None }
     }
 
     /// Takes the queues as they are in the memory shared with relatives who may have used the

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::enter::Waited;
 use super::flight::NOBODY;
 use super::op::{self, Sqe};
-use super::{Completions, Held, Ring, TakenBack};
+use super::{Completions, Held, Marks, Ring, TakenBack};
 
 /// How long a drop waits for cancelled requests. Most come back at once; a read from a dead
 /// network file system may take for ever.
@@ -88,7 +88,7 @@ fn nobodys(sqe: Sqe) -> Sqe {
 impl<B: 'static> Drop for Ring<B> {
     #[inline]
     fn drop(&mut self) {
-        if self.flight.len() > 0 || self.drains || self.is_inherited() {
+        if self.flight.len() > 0 || !self.marks.is_empty() || self.is_inherited() {
             return self.leave();
         }
         // SAFETY: taken once: drop runs once, and `leave` was not called.
@@ -112,17 +112,24 @@ impl<B: 'static> Ring<B> {
         if !inherited {
             self.bring_home(&mut home);
         }
-        let drains = self.drains;
+        let drains = self.marks.contains(Marks::DRAINS);
         // SAFETY: taken once: only `drop` calls this, which runs once and then takes nothing.
-        let held = unsafe { ManuallyDrop::take(&mut self.held) };
+        let mut held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
         let mut flight = unsafe { ManuallyDrop::take(&mut self.flight) };
         let quiet = flight.len() == 0;
+        let clean = if inherited {
+            held.forget_what_is_registered();
+            true
+        } else {
+            held.unregister(quiet)
+        };
         match self.home.take() {
             Some(home) if inherited => home.close_copy(held),
             // After a drained request the kernel has later ones start late, whoever's they are, and
             // when it is past that differs: the next user gets another ring.
-            Some(home) if quiet && drains => home.close(held),
+            // So does what could not be unregistered.
+            Some(home) if quiet && (drains || !clean) => home.close(held),
             Some(home) if quiet => home.give_back(held),
             Some(home) => home.abandon(held),
             None => drop(held),

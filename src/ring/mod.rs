@@ -16,6 +16,7 @@ mod bytes;
 mod completion;
 mod enter;
 mod extra;
+mod file_table;
 mod flags;
 mod flight;
 mod home;
@@ -24,7 +25,9 @@ mod op;
 mod policy;
 mod queues;
 mod raw;
+mod register;
 mod statx;
+mod target;
 mod vectored;
 mod wait;
 
@@ -53,9 +56,21 @@ pub(crate) use home::{Held, Home, Ticket};
 pub use policy::AsyncPolicy;
 pub use raw::{RawCompletion, RawCompletions, RawQueues};
 pub use statx::Statx;
+pub use target::{RegisteredFile, Shared, Target};
 pub use vectored::{BufVec, BufVecMut, Vectored};
 
 use flight::{Flight, Request};
+
+bitflags::bitflags! {
+    /// What sets a ring apart from one that was just claimed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Marks: u8 {
+        /// A request was drained: the kernel may start any later one late.
+        const DRAINS = 1 << 0;
+        /// Files were registered with it, or it with a thread.
+        const REGISTERED = 1 << 1;
+    }
+}
 
 /// A request that the kernel is done with or never saw, and the descriptor that came of it.
 type TakenBack<B> = (Request<B>, Option<OwnedFd>);
@@ -81,8 +96,8 @@ pub struct Ring<B: 'static> {
     /// The process that may submit and reap.
     owner: Process,
     policy: AsyncPolicy,
-    /// A request was drained: the kernel may start any later one late.
-    drains: bool,
+    /// What its next user must not find.
+    marks: Marks,
     /// SQEs that are prepared, and not submitted: all that is in the submission queue.
     prepared: u32,
 }
@@ -124,7 +139,7 @@ impl<B: 'static> Ring<B> {
             home,
             owner: Process::current(),
             policy: AsyncPolicy::default(),
-            drains: false,
+            marks: Marks::empty(),
             prepared: 0,
         }
     }
@@ -162,6 +177,7 @@ impl<B: 'static> Ring<B> {
         if self.flight.len() > 0 {
             return refused("requests of the parent's are under way on it");
         }
+        self.held.forget_what_is_registered();
         self.held.resync();
         self.owner = Process::current();
         Ok(())

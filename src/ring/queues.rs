@@ -187,6 +187,15 @@ impl Queues {
         }
     }
 
+    /// Shows the kernel all SQEs that are prepared, and returns how many it has not consumed.
+    #[inline]
+    pub(super) fn publish(&mut self, raw: &mut sys::io_uring) -> u32 {
+        // liburing's own mark of what it has shown.
+        raw.sq.sqe_head = raw.sq.sqe_tail;
+        self.atomic(self.sq_tail).store(raw.sq.sqe_tail, Release);
+        self.sq_left(raw)
+    }
+
     /// SQEs that a submission left unconsumed.
     #[inline]
     pub(super) fn sq_left(&self, raw: &sys::io_uring) -> u32 {

@@ -12,7 +12,6 @@ use liburing_sys as sys;
 use super::queues::{Cqe, Entries};
 use super::{Held, Ring, op::Sqe, system};
 use crate::error::{Cause, Result};
-use crate::setup::result_of;
 
 /// The queues of a ring, from [`Ring::raw_queues`]. What is pushed and not submitted when this is
 /// dropped, the kernel never sees.
@@ -102,11 +101,10 @@ impl RawQueues<'_> {
     #[inline]
     pub fn submit_and_wait(&mut self, n: u32) -> Result<u32> {
         self.held.ring.raw_mut().sq.sqe_tail = self.tail;
-        // SAFETY: the ring is open, and `&mut self` makes us its only user.
-        let returned = unsafe { sys::io_uring_submit_and_wait(self.held.ring.raw_mut(), n) };
+        let submitted = self.held.submit_and_wait(n);
         let left = self.held.queues.sq_left(self.held.ring.raw());
         self.room = (self.sqes.mask + 1).saturating_sub(left);
-        result_of(returned).map_err(|errno| system("cannot submit requests", errno))
+        submitted.map_err(|errno| system("cannot submit requests", errno))
     }
 
     /// The completions that are there. Each one taken frees its place in the queue, at the latest

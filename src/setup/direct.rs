@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use liburing_sys as sys;
 use nix::errno::Errno;
 
-use super::open_ring::close_descriptor;
+use super::open_ring::{close_descriptor, map_one_to_one};
 use super::placement::Reported;
 use super::{Failed, OpenRing, Route, SlotMemory, params};
 use crate::config::{RingConfig, SetupFlags};
@@ -149,14 +149,8 @@ pub(super) unsafe fn fill(
         raw.pad[0] = fd as u32;
     }
 
-    // SQE slots map one to one, as liburing sets them up.
-    for index in 0..p.sq_entries {
-        // SAFETY: the array has `sq_entries` words inside the rings.
-        let word = unsafe { raw.sq.array.add(index as usize) };
-        // SAFETY: the word is aligned (the kernel places the array at a cache line), and the
-        // kernel reads it only while entries are submitted, which nobody does yet.
-        unsafe { word.write(index) };
-    }
+    // SAFETY: the ring was just set up, with so many SQEs and their array inside the rings.
+    unsafe { map_one_to_one(&raw, p.sq_entries) };
     raw
 }
 

@@ -14,6 +14,7 @@ mod patience;
 mod placement;
 mod probe;
 mod registered;
+mod registrations;
 mod route;
 mod separate;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use library::loaded_version;
 pub(crate) use open_ring::OpenRing;
 pub(crate) use patience::Among;
 pub(crate) use probe::supported_operations;
+pub use registrations::Registrations;
 pub(crate) use route::{Learned, RouteSet};
 pub use route::{Refusal, Route};
 

@@ -110,6 +110,21 @@ impl std::fmt::Debug for OpenRing {
     }
 }
 
+/// Has every place in the submission queue mean the SQE of its number. (liburing before 2.4 does so
+/// only when it submits.)
+///
+/// # Safety
+/// The ring was set up, is used by nobody yet, and has so many SQEs.
+pub(super) unsafe fn map_one_to_one(ring: &sys::io_uring, sq_len: u32) {
+    for index in 0..sq_len {
+        // SAFETY: the array has a word for each SQE.
+        let word = unsafe { ring.sq.array.add(index as usize) };
+        // SAFETY: the word is aligned (the kernel places the array at a cache line), and the kernel
+        // reads it only while entries are submitted, which nobody does yet.
+        unsafe { word.write(index) };
+    }
+}
+
 /// Closes a ring's descriptor, and leaves its memory alone: all that there is to do for a ring that
 /// lies in memory it was given.
 ///

@@ -3,7 +3,7 @@
 
 use liburing_sys as sys;
 
-use super::open_ring::close_descriptor;
+use super::open_ring::{close_descriptor, map_one_to_one};
 use super::{Failed, OpenRing, Route, params, result_of};
 use crate::config::{RingConfig, SetupFlags};
 use crate::error::Cause;
@@ -23,7 +23,10 @@ pub(super) fn attempt(config: &RingConfig, layout: &RingLayout) -> Result<OpenRi
     let returned =
         unsafe { sys::io_uring_queue_init_params(config.entries(), &mut raw, &mut params) };
     result_of(returned).map_err(|errno| Failed::from_errno(errno, Route::Separate, layout))?;
-    // SAFETY: the ring was just opened here.
+    // SAFETY: the ring was just opened here, with so many SQEs, and with an array of indices, since
+    // the flag that does without (`NO_SQARRAY`) is not set.
+    unsafe { map_one_to_one(&raw, config.sq_len()) };
+    // SAFETY: as above.
     Ok(unsafe { OpenRing::new(raw, Route::Separate, 0) })
 }
 

@@ -12,6 +12,10 @@ fn the_json_has_the_keys_that_programs_rely_on() {
     assert!(answer["liburing"]["have_init_mem"].is_boolean());
     assert!(!answer["kernel"].as_str().unwrap().is_empty());
     assert_eq!(answer["caps"]["checked"], true);
+    // Of every kernel that this is for.
+    let registrations = &answer["caps"]["registrations"];
+    assert_eq!(registrations["files"], true);
+    assert!(registrations["descriptor"].is_boolean());
     for name in answer["features"].as_array().unwrap() {
         assert!(name.is_string());
     }

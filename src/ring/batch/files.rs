@@ -1,14 +1,13 @@
 //! Operations on a file's bytes.
 
-use std::os::fd::AsFd;
-use std::sync::Arc;
-
 use super::{Batch, Prepared};
-use crate::ring::extra::{Extra, Owner, number};
+use crate::ring::extra::Extra;
 use crate::ring::flight::Request;
 use crate::ring::op::{self, Sqe};
 use crate::ring::policy::Transfer;
-use crate::ring::{Advice, Buf, BufMut, BufVec, BufVecMut, Fallocate, SpliceFlags, SyncRange};
+use crate::ring::{
+    Advice, Buf, BufMut, BufVec, BufVecMut, Fallocate, Shared, SpliceFlags, SyncRange, Target,
+};
 
 /// Stands for the file's own position.
 const OWN_POSITION: u64 = u64::MAX;
@@ -20,18 +19,18 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// result is the number of bytes read: fewer at the end of the file, and 0 beyond it.
     #[doc(alias = "IORING_OP_READ")]
     #[inline(always)]
-    pub fn read_at(&mut self, fd: &'fd impl AsFd, buf: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
+    pub fn read_at(&mut self, fd: &'fd impl Target, buf: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufMut,
     {
-        self.borrowing(op::read(number(fd), offset)).with(buf, into).transfers(Transfer::READ)
+        self.on(fd, |fd| op::read(fd, offset)).with(buf, into).transfers(Transfer::READ)
     }
 
     /// As [`read_at`](Self::read_at), from the file's own position, which moves on, as
     /// [read(2)](https://man7.org/linux/man-pages/man2/read.2.html) does.
     #[doc(alias = "IORING_OP_READ")]
     #[inline(always)]
-    pub fn read(&mut self, fd: &'fd impl AsFd, buf: B) -> Prepared<'_, 'r, 'fd, B>
+    pub fn read(&mut self, fd: &'fd impl Target, buf: B) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufMut,
     {
@@ -44,18 +43,23 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// result is the number of bytes written, which may be fewer.
     #[doc(alias = "IORING_OP_WRITE")]
     #[inline(always)]
-    pub fn write_at(&mut self, fd: &'fd impl AsFd, buf: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
+    pub fn write_at(
+        &mut self,
+        fd: &'fd impl Target,
+        buf: B,
+        offset: u64,
+    ) -> Prepared<'_, 'r, 'fd, B>
     where
         B: Buf,
     {
-        self.borrowing(op::write(number(fd), offset)).with(buf, from).transfers(Transfer::WRITE)
+        self.on(fd, |fd| op::write(fd, offset)).with(buf, from).transfers(Transfer::WRITE)
     }
 
     /// As [`write_at`](Self::write_at), from the file's own position, which moves on, as
     /// [write(2)](https://man7.org/linux/man-pages/man2/write.2.html) does.
     #[doc(alias = "IORING_OP_WRITE")]
     #[inline(always)]
-    pub fn write(&mut self, fd: &'fd impl AsFd, buf: B) -> Prepared<'_, 'r, 'fd, B>
+    pub fn write(&mut self, fd: &'fd impl Target, buf: B) -> Prepared<'_, 'r, 'fd, B>
     where
         B: Buf,
     {
@@ -71,7 +75,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     #[inline(always)]
     pub fn read_fixed(
         &mut self,
-        fd: &'fd impl AsFd,
+        fd: &'fd impl Target,
         buf: B,
         offset: u64,
     ) -> Prepared<'_, 'r, 'fd, B>
@@ -79,8 +83,9 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         B: BufMut,
     {
         let Some(index) = self.registered(&buf) else { return self.read_at(fd, buf, offset) };
-        let sqe = op::read_fixed(number(fd), offset, index);
-        self.borrowing(sqe).with(buf, into).transfers(Transfer::READ)
+        self.on(fd, |fd| op::read_fixed(fd, offset, index))
+            .with(buf, into)
+            .transfers(Transfer::READ)
     }
 
     /// As [`write_at`](Self::write_at), from a buffer of the pool's, as
@@ -89,7 +94,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     #[inline(always)]
     pub fn write_fixed(
         &mut self,
-        fd: &'fd impl AsFd,
+        fd: &'fd impl Target,
         buf: B,
         offset: u64,
     ) -> Prepared<'_, 'r, 'fd, B>
@@ -97,8 +102,9 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         B: Buf,
     {
         let Some(index) = self.registered(&buf) else { return self.write_at(fd, buf, offset) };
-        let sqe = op::write_fixed(number(fd), offset, index);
-        self.borrowing(sqe).with(buf, from).transfers(Transfer::WRITE)
+        self.on(fd, |fd| op::write_fixed(fd, offset, index))
+            .with(buf, from)
+            .transfers(Transfer::WRITE)
     }
 
     /// The number under which these bytes are registered with the ring.
@@ -113,11 +119,16 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// 1024 pieces at most (`EINVAL`).
     #[doc(alias = "IORING_OP_READV")]
     #[inline(always)]
-    pub fn readv_at(&mut self, fd: &'fd impl AsFd, bufs: B, offset: u64) -> Prepared<'_, 'r, 'fd, B>
+    pub fn readv_at(
+        &mut self,
+        fd: &'fd impl Target,
+        bufs: B,
+        offset: u64,
+    ) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufVecMut,
     {
-        self.borrowing(op::readv(number(fd), offset))
+        self.on(fd, |fd| op::readv(fd, offset))
             .with(bufs, |request, sqe| {
                 let pieces = request.buf.as_mut().map(BufVecMut::stable_iovecs_mut);
                 place_pieces(pieces, sqe);
@@ -132,14 +143,14 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     #[inline(always)]
     pub fn writev_at(
         &mut self,
-        fd: &'fd impl AsFd,
+        fd: &'fd impl Target,
         bufs: B,
         offset: u64,
     ) -> Prepared<'_, 'r, 'fd, B>
     where
         B: BufVec,
     {
-        self.borrowing(op::writev(number(fd), offset))
+        self.on(fd, |fd| op::writev(fd, offset))
             .with(bufs, |request, sqe| {
                 let pieces = request.buf.as_mut().map(BufVec::stable_iovecs);
                 place_pieces(pieces, sqe);
@@ -153,70 +164,55 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// It is not ordered against other requests of the batch: wait for the writes first, or
     /// [link](Prepared::link) them.
     #[doc(alias = "IORING_OP_FSYNC")]
-    pub fn fsync<T>(&mut self, file: &Arc<T>) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        self.on(file, |fd| op::fsync(fd, false))
+    pub fn fsync(&mut self, file: &impl Shared) -> Prepared<'_, 'r, 'fd, B> {
+        self.on_shared(file, |fd| op::fsync(fd, false))
     }
 
     /// As [`fsync`](Self::fsync), but only the metadata that reading the data back needs
     /// (`IORING_FSYNC_DATASYNC`).
     #[doc(alias = "IORING_FSYNC_DATASYNC")]
-    pub fn fdatasync<T>(&mut self, file: &Arc<T>) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        self.on(file, |fd| op::fsync(fd, true))
+    pub fn fdatasync(&mut self, file: &impl Shared) -> Prepared<'_, 'r, 'fd, B> {
+        self.on_shared(file, |fd| op::fsync(fd, true))
     }
 
     /// Writes dirty pages of `len` bytes from `offset` on, or of all from there if `len` is 0, as
     /// [sync_file_range(2)](https://man7.org/linux/man-pages/man2/sync_file_range.2.html) does. No
     /// metadata: it makes nothing durable.
     #[doc(alias = "IORING_OP_SYNC_FILE_RANGE")]
-    pub fn sync_file_range<T>(
+    pub fn sync_file_range(
         &mut self,
-        file: &Arc<T>,
+        file: &impl Shared,
         offset: u64,
         len: u32,
         what: SyncRange,
-    ) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        self.on(file, |fd| op::sync_file_range(fd, offset, len, what.bits()))
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        self.on_shared(file, |fd| op::sync_file_range(fd, offset, len, what.bits()))
     }
 
     /// Allocates, frees or zeroes `len` bytes from `offset` on, as
     /// [fallocate(2)](https://man7.org/linux/man-pages/man2/fallocate.2.html) does.
     #[doc(alias = "IORING_OP_FALLOCATE")]
-    pub fn fallocate<T>(
+    pub fn fallocate(
         &mut self,
-        file: &Arc<T>,
+        file: &impl Shared,
         mode: Fallocate,
         offset: u64,
         len: u64,
-    ) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        self.on(file, |fd| op::fallocate(fd, mode.bits(), offset, len))
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        self.on_shared(file, |fd| op::fallocate(fd, mode.bits(), offset, len))
     }
 
     /// Tells how `len` bytes from `offset` on, or all from there if `len` is 0, will be used, as
     /// [posix_fadvise(2)](https://man7.org/linux/man-pages/man2/posix_fadvise.2.html) does.
     #[doc(alias = "IORING_OP_FADVISE")]
-    pub fn fadvise<T>(
+    pub fn fadvise(
         &mut self,
-        file: &Arc<T>,
+        file: &impl Shared,
         offset: u64,
         len: u32,
         advice: Advice,
-    ) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        self.on(file, |fd| op::fadvise(fd, offset, len, advice.number()))
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        self.on_shared(file, |fd| op::fadvise(fd, offset, len, advice.number()))
     }
 
     /// Moves at most `len` bytes from one descriptor to another, one of them a pipe, as
@@ -224,33 +220,27 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// or `None` for the file's own position, as pipes must have. The completion's result is the
     /// number of bytes moved.
     #[doc(alias = "IORING_OP_SPLICE")]
-    pub fn splice<T, U>(
+    pub fn splice(
         &mut self,
-        (from, from_offset): (&Arc<T>, Option<u64>),
-        (to, to_offset): (&Arc<U>, Option<u64>),
+        (from, from_offset): (&impl Shared, Option<u64>),
+        (to, to_offset): (&impl Shared, Option<u64>),
         len: u32,
         flags: SpliceFlags,
-    ) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-        U: AsFd + Send + Sync + 'static,
-    {
-        let (from, to) = (Owner::of(from), Owner::of(to));
-        let end = |owner: &Owner, offset: Option<u64>| (owner.fd(), offset.unwrap_or(u64::MAX));
-        // Bits without a name would make the first descriptor a registered one.
-        let flags = flags.intersection(SpliceFlags::all()).bits();
-        let sqe = op::splice(end(&from, from_offset), end(&to, to_offset), len, flags);
-        self.keeping(sqe, Extra::KeepsBoth(from, to))
-    }
-
-    /// An operation that the kernel may always start late.
-    fn on<T>(&mut self, file: &Arc<T>, sqe: impl FnOnce(i32) -> Sqe) -> Prepared<'_, 'r, 'fd, B>
-    where
-        T: AsFd + Send + Sync + 'static,
-    {
-        let owner = Owner::of(file);
-        let sqe = sqe(owner.fd());
-        self.keeping(sqe, Extra::Keeps(owner))
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        // That the first end is a registered file is said among these.
+        const FROM_REGISTERED: u32 = 1 << 31;
+        let mut bits = flags.intersection(SpliceFlags::all()).bits();
+        if from.registered().is_some() {
+            bits |= FROM_REGISTERED;
+        }
+        let refused = from.registered().and_then(|file| self.missing(file));
+        let source = from.owner();
+        let end = |number, offset: Option<u64>| (number, offset.unwrap_or(u64::MAX));
+        let from = end(source.number(), from_offset);
+        let mut prepared = self.on_shared(to, |to| op::splice(from, end(to, to_offset), len, bits));
+        prepared.request.extra = Extra::KeepsBoth(source, to.owner());
+        prepared.refused = prepared.refused.or(refused);
+        prepared
     }
 }
 

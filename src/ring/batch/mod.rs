@@ -49,6 +49,8 @@ pub use prepared::{Prepared, RequestId};
 /// - with [`drain`](Prepared::drain), and from then on by every request of the ring;
 /// - with [`force_async`](Prepared::force_async).
 ///
+/// A [`RegisteredFile`](crate::RegisteredFile) needs none of this.
+///
 /// Without it, [`push`](Prepared::push) refuses the request ([`Cause::DescriptorNotKept`]).
 ///
 /// ```

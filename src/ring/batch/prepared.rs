@@ -1,7 +1,7 @@
 //! One request: what it is to do, how, and the way into the batch.
 
 use std::fmt;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::sync::Arc;
 
 use super::{Batch, Full};
@@ -9,10 +9,12 @@ use crate::error::Cause;
 use crate::ring::extra::{Extra, Owner};
 use crate::ring::flight::Request;
 use crate::ring::op::Sqe;
-use crate::ring::policy::Transfer;
-use crate::ring::{Held, Ring};
+use crate::ring::policy::{AsyncPolicy, Transfer};
+use crate::ring::target::sealed::{On, Share};
+use crate::ring::{Held, Marks, RegisteredFile, Ring};
 
 /// `IOSQE_*`.
+pub(super) const FIXED_FILE: u8 = 1 << 0;
 pub(super) const DRAIN: u8 = 1 << 1;
 pub(super) const LINK: u8 = 1 << 2;
 pub(super) const HARD_LINK: u8 = 1 << 3;
@@ -39,6 +41,8 @@ pub struct Prepared<'b, 'r, 'fd, B: 'static> {
     pub(super) transfer: Option<Transfer>,
     /// Its descriptor is only borrowed: it must start while it is submitted.
     pub(super) borrows: bool,
+    /// What it works on is registered, in this place; where that is not kept already.
+    pub(super) place_of_file: Option<u32>,
     pub(super) refused: Option<Cause>,
 }
 
@@ -52,7 +56,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
 
     /// Keeps a share of the descriptor's owner until the request completes, so that it may
     /// [start late](Batch#requests-that-start-late). Without effect on a request whose descriptor
-    /// is kept anyway, or that has none.
+    /// is kept anyway, or that has none, and on one of a [`RegisteredFile`].
     ///
     /// `owner` must be what the request was given; [`push`](Self::push) refuses another.
     #[inline(always)]
@@ -61,14 +65,11 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
             return self;
         }
         let owner = Owner::of(owner);
-        if owner.fd() != self.sqe.fd {
+        if owner.number() != self.sqe.fd {
             self.refused = Some(Cause::Invalid("the descriptor kept is not the request's"));
         }
         self.borrows = false;
-        self.request.extra = match self.request.extra {
-            Extra::Opens(_) => Extra::Opens(Some(owner)),
-            _ => Extra::Keeps(owner),
-        };
+        self.request.extra = self.request.extra.keeping(owner);
         self
     }
 
@@ -142,8 +143,16 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
         {
             return Err(self.refuse());
         }
-        let Self { batch, mut sqe, request, place, transfer, borrows, .. } = self;
-        let Ring { held, flight, policy, drains, prepared, .. } = &mut *batch.ring;
+        let late = self.may_be_late();
+        let Self { batch, mut sqe, mut request, place, transfer, borrows, place_of_file, .. } =
+            self;
+        let Ring { held, flight, policy, marks, prepared, .. } = &mut *batch.ring;
+        if let Some(index) = place_of_file {
+            sqe.flags |= FIXED_FILE;
+            if late || transfer.is_some() && *policy != AsyncPolicy::Never {
+                request.extra = request.extra.keeping(Owner::Table { index });
+            }
+        }
         let Held { ring, queues, .. } = &mut ***held;
         // The addresses are taken where things stay. That may panic, being the buffer's code.
         let before = flight.len();
@@ -158,7 +167,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
         *prepared += 1;
         batch.linked = sqe.flags & (LINK | HARD_LINK) != 0;
         if sqe.flags & DRAIN != 0 {
-            *drains = true;
+            *marks |= Marks::DRAINS;
         }
         Ok(RequestId(key))
     }
@@ -166,7 +175,7 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
     /// Whether the kernel may start it only after it is submitted.
     #[inline]
     fn may_be_late(&self) -> bool {
-        self.sqe.flags != 0 || self.batch.linked || self.batch.ring.drains
+        self.sqe.flags != 0 || self.batch.linked || self.batch.ring.marks.contains(Marks::DRAINS)
     }
 
     /// Why it is not put into the batch, with what it was given.
@@ -208,14 +217,48 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
             place: |_, _| {},
             transfer: None,
             borrows: false,
+            place_of_file: None,
             refused: None,
         }
     }
 
-    /// A request whose descriptor is borrowed.
+    /// A request of a descriptor that is borrowed, or of a registered file.
     #[inline(always)]
-    pub(super) fn borrowing(&mut self, sqe: Sqe) -> Prepared<'_, 'r, 'fd, B> {
-        Prepared { borrows: true, ..self.keeping(sqe, Extra::None) }
+    pub(super) fn on(
+        &mut self,
+        target: &impl On,
+        sqe: impl FnOnce(RawFd) -> Sqe,
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        let file = target.registered();
+        let refused = file.and_then(|file| self.missing(file));
+        let prepared = self.keeping(sqe(target.number()), Extra::None);
+        let place_of_file = file.map(|file| file.index);
+        Prepared { borrows: file.is_none(), place_of_file, refused, ..prepared }
+    }
+
+    /// A request that the kernel may always start late: it keeps what it works on.
+    #[inline]
+    pub(super) fn on_shared(
+        &mut self,
+        target: &impl Share,
+        sqe: impl FnOnce(RawFd) -> Sqe,
+    ) -> Prepared<'_, 'r, 'fd, B> {
+        let file = target.registered();
+        let refused = file.and_then(|file| self.missing(file));
+        let owner = target.owner();
+        let mut sqe = sqe(owner.number());
+        if file.is_some() {
+            sqe.flags |= FIXED_FILE;
+        }
+        Prepared { refused, ..self.keeping(sqe, Extra::Keeps(owner)) }
+    }
+
+    /// Why a registered file is none of this ring's.
+    #[inline]
+    pub(super) fn missing(&self, file: RegisteredFile) -> Option<Cause> {
+        let files = &self.ring.held.files;
+        let has = files.as_ref().is_some_and(|files| files.has(file));
+        (!has).then_some(Cause::FileNotRegistered)
     }
 }
 

@@ -1,0 +1,383 @@
+//! Files registered with a ring, and rings registered with a thread, by every route that there is.
+
+mod common;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use common::rings::WaitFor as _;
+use common::rings::{all, number, one, rings};
+use common::{config, in_child, kernel, pool_by, routes_here};
+use nix::libc;
+use uring_pool::{
+    AsyncPolicy, Cause, Fallocate, PgAioUringCaps, PollEvents, RecvFlags, RegisteredFile, Ring,
+    RingConfig, SendFlags, SocketAddress, SpliceFlags, sys,
+};
+
+/// A ring with room for so many files.
+fn with_room(mut ring: Ring<Vec<u8>>, files: u32) -> Ring<Vec<u8>> {
+    ring.reserve_files(files).unwrap();
+    ring
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, uring_pool::Error>) -> Cause {
+    result.unwrap_err().cause()
+}
+
+#[test]
+fn a_registered_file_is_worked_on_after_its_descriptor_was_closed() {
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let mut ring = with_room(ring, 3);
+        let file = ring.register_file(&tempfile::tempfile().unwrap()).unwrap();
+        assert_eq!(
+            number(&one!(ring, |batch| batch.fallocate(&file, Fallocate::empty(), 0, 8))),
+            0
+        );
+        assert_eq!(number(&one!(ring, |batch| batch.write_at(&file, b"01234567".to_vec(), 0))), 8);
+        assert_eq!(number(&one!(ring, |batch| batch.fsync(&file))), 0);
+        assert_eq!(number(&one!(ring, |batch| batch.fdatasync(&file))), 0);
+        let done = one!(ring, |batch| batch.read_at(&file, vec![0; 4], 2));
+        assert_eq!(done.buf.as_deref(), Some(&b"2345"[..]));
+
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let (read, write) =
+            (ring.register_file(&read).unwrap(), ring.register_file(&write).unwrap());
+        // From one registered file into another, and from there into one that is not.
+        let none = SpliceFlags::empty();
+        let done = one!(ring, |batch| batch.splice((&file, Some(4)), (&write, None), 4, none));
+        assert_eq!(number(&done), 4);
+        let other = Arc::new(tempfile::tempfile().unwrap());
+        let done = one!(ring, |batch| batch.splice((&read, None), (&other, Some(0)), 4, none));
+        assert_eq!(number(&done), 4);
+        let done = one!(ring, |batch| batch.read_at(&other, vec![0; 4], 0));
+        assert_eq!(done.buf.as_deref(), Some(&b"4567"[..]));
+        let done = one!(ring, |batch| batch.splice((&other, Some(0)), (&write, None), 4, none));
+        assert_eq!(number(&done), 4);
+        assert_eq!(number(&one!(ring, |batch| batch.read(&read, vec![0; 8]))), 4);
+    }
+}
+
+#[test]
+fn registered_sockets_are_listened_at_polled_sent_to_and_received_from() {
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let mut ring = with_room(ring, 4);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = SocketAddress::from(listener.local_addr().unwrap());
+        let at = ring.register_file(&listener).unwrap();
+        let client = ring.register_file(&socket()).unwrap();
+        drop(listener);
+        let mut batch = ring.batch();
+        batch.accept(&at).tag(1).push().unwrap();
+        batch.connect(&client, &to).tag(2).push().unwrap();
+        batch.submit().unwrap();
+        let mut done = all(&mut ring);
+        assert_eq!(done.iter().map(number).collect::<Vec<_>>(), [0, 0]);
+        let server = ring.register_file(&done[0].fd.take().unwrap()).unwrap();
+
+        let none = SendFlags::NOSIGNAL;
+        assert_eq!(number(&one!(ring, |batch| batch.send(&client, b"ping".to_vec(), none))), 4);
+        let ready = one!(ring, |batch| batch.poll(&server, PollEvents::IN));
+        assert_eq!(number(&ready), PollEvents::IN.bits() as i32);
+        let got = one!(ring, |batch| batch.recv(&server, vec![0; 8], RecvFlags::empty()));
+        assert_eq!((number(&got), &got.buf.unwrap()[..4]), (4, &b"ping"[..]));
+        // The last that has the connection open is the table.
+        ring.unregister_file(client).unwrap();
+        let end = one!(ring, |batch| batch.recv(&server, vec![0; 8], RecvFlags::empty()));
+        assert_eq!(number(&end), 0);
+    }
+}
+
+fn socket() -> OwnedFd {
+    #![allow(unsafe_code)]
+    use std::os::fd::FromRawFd;
+    // SAFETY: it takes numbers only.
+    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: it has just been made, and nobody else has it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+#[test]
+fn a_file_means_nothing_to_another_ring_and_nothing_once_it_is_unregistered() {
+    let zero = File::open("/dev/zero").unwrap();
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let (mut ring, mut other) =
+            (with_room(ring, 1), with_room(Ring::open(&config(8)).unwrap(), 1));
+        let file = ring.register_file(&zero).unwrap();
+        let theirs = other.register_file(&zero).unwrap();
+        assert_eq!((file.index(), theirs.index()), (0, 0));
+        assert_eq!(refused(ring.register_file(&zero)), Cause::FileTableFull { files: 1 });
+        not_registered(&mut ring, theirs);
+        assert_eq!(refused(ring.unregister_file(theirs)), Cause::FileNotRegistered);
+
+        ring.unregister_file(file).unwrap();
+        not_registered(&mut ring, file);
+        assert_eq!(refused(ring.unregister_file(file)), Cause::FileNotRegistered);
+        let again = ring.register_file(&zero).unwrap();
+        assert_eq!(again.index(), file.index());
+        not_registered(&mut ring, file);
+        assert_eq!(number(&one!(ring, |batch| batch.read_at(&again, vec![1; 2], 0))), 2);
+    }
+}
+
+/// Requests of every shape are refused, with their buffers.
+fn not_registered(ring: &mut Ring<Vec<u8>>, file: RegisteredFile) {
+    let null = Arc::new(File::open("/dev/null").unwrap());
+    let mut batch = ring.batch();
+    let full = batch.read_at(&file, vec![7; 3], 0).push().unwrap_err();
+    assert_eq!((full.cause, full.buf), (Cause::FileNotRegistered, Some(vec![7; 3])));
+    assert_eq!(batch.fsync(&file).push().unwrap_err().cause, Cause::FileNotRegistered);
+    let none = SpliceFlags::empty();
+    for from_it in [false, true] {
+        let spliced = if from_it {
+            batch.splice((&file, None), (&null, None), 1, none).push()
+        } else {
+            batch.splice((&null, None), (&file, None), 1, none).push()
+        };
+        assert_eq!(spliced.unwrap_err().cause, Cause::FileNotRegistered);
+    }
+    assert!(batch.is_empty());
+}
+
+/// Which takes no `keep`; and until it has started, the place in the table is not given to another.
+#[test]
+fn a_request_of_a_registered_file_may_start_late_and_has_its_file_then() {
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let mut ring = with_room(ring, 2);
+        let (first, second) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let (first, second) =
+            (ring.register_file(&first).unwrap(), ring.register_file(&second).unwrap());
+        let (theirs, mut ours) = UnixStream::pair().unwrap();
+        let theirs = Arc::new(theirs);
+        let mut batch = ring.batch();
+        batch.read(&theirs, vec![0; 1]).keep(&theirs).link().push().unwrap();
+        batch.write_at(&first, b"late".to_vec(), 0).link().push().unwrap();
+        batch.fsync(&first).push().unwrap();
+        batch.submit().unwrap();
+        assert_eq!(refused(ring.unregister_file(first)), Cause::FileInUse);
+        ring.unregister_file(second).unwrap();
+        ours.write_all(b"!").unwrap();
+        assert_eq!(all(&mut ring).iter().map(number).collect::<Vec<_>>().len(), 3);
+        let done = one!(ring, |batch| batch.read_at(&first, vec![0; 8], 0));
+        assert_eq!((number(&done), &done.buf.unwrap()[..4]), (4, &b"late"[..]));
+        ring.unregister_file(first).unwrap();
+    }
+}
+
+#[test]
+fn a_policy_that_leaves_requests_to_threads_counts_as_late() {
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let mut ring = with_room(ring, 1);
+        let (read, mut write) = nix::unistd::pipe().map(|(r, w)| (r, File::from(w))).unwrap();
+        let file = ring.register_file(&read).unwrap();
+        for policy in [AsyncPolicy::Always, AsyncPolicy::Never] {
+            ring.set_async_policy(policy);
+            let mut batch = ring.batch();
+            batch.read(&file, vec![0; 1]).push().unwrap();
+            batch.submit().unwrap();
+            if policy == AsyncPolicy::Always {
+                assert_eq!(refused(ring.unregister_file(file)), Cause::FileInUse);
+            } else {
+                // It has begun, and goes on without the table.
+                ring.unregister_file(file).unwrap();
+            }
+            write.write_all(b"x").unwrap();
+            assert_eq!(all(&mut ring).iter().map(number).collect::<Vec<_>>(), [1]);
+        }
+    }
+}
+
+#[test]
+fn room_is_made_once_and_before_any_request() {
+    for mut ring in rings::<Vec<u8>>(config(8)) {
+        let null = File::open("/dev/null").unwrap();
+        assert_eq!(refused(ring.register_file(&null)), Cause::FileTableFull { files: 0 });
+        for bad in [0, (1 << 20) + 1, u32::MAX] {
+            assert!(matches!(refused(ring.reserve_files(bad)), Cause::Invalid(_)));
+        }
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let mut batch = ring.batch();
+        batch.read(&read, vec![0; 1]).push().unwrap();
+        batch.submit().unwrap();
+        assert!(matches!(refused(ring.reserve_files(1)), Cause::Invalid(_)));
+        drop(write);
+        assert_eq!(all(&mut ring).len(), 1);
+        ring.reserve_files(1).unwrap();
+        assert!(matches!(refused(ring.reserve_files(1)), Cause::Invalid(_)));
+    }
+}
+
+#[test]
+fn a_table_that_the_limit_is_too_low_for_says_so() {
+    let child = in_child(|| {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let hard = getrlimit(Resource::RLIMIT_NOFILE).unwrap().1;
+        setrlimit(Resource::RLIMIT_NOFILE, 50, hard).unwrap();
+        let mut ring = Ring::<Vec<u8>>::open(&config(8)).unwrap();
+        let error = ring.reserve_files(51).unwrap_err();
+        assert_eq!(error.cause(), Cause::FileTableTooLong { limit: 50 });
+        let text = error.to_string();
+        assert!(text.contains("51") && text.contains("50") && text.contains("EMFILE"), "{text}");
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0, 50, "it is as it was");
+        ring.reserve_files(50).unwrap();
+    });
+    assert!(child.succeeded());
+}
+
+/// Neither its number nor the file itself: what the last user registered is closed.
+#[test]
+fn the_next_user_of_a_ring_finds_nothing_registered() {
+    #![allow(unsafe_code)]
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 1);
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut ring = pool.claim::<Vec<u8>>().unwrap();
+        let descriptor = ring.as_fd().as_raw_fd();
+        ring.reserve_files(4).unwrap();
+        let file = ring.register_file(&theirs).unwrap();
+        drop(theirs);
+        assert_eq!(number(&one!(ring, |batch| batch.write(&file, b"x".to_vec()))), 1);
+        drop(ring);
+        let mut ring = pool.claim::<Vec<u8>>().unwrap();
+        assert_eq!(ring.as_fd().as_raw_fd(), descriptor, "it is the same ring");
+        let mut got = Vec::new();
+        (&ours).read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"x", "and the socket has been closed");
+        not_registered(&mut ring, file);
+        let mut sqe = sys::io_uring_sqe::default();
+        (sqe.opcode, sqe.flags, sqe.fd) = (3, 1, 0); // IORING_OP_FSYNC, IOSQE_FIXED_FILE
+        let mut batch = ring.batch();
+        // SAFETY: it points to nothing.
+        unsafe { batch.push_raw(&sqe, 0, None) }.unwrap();
+        batch.submit().unwrap();
+        assert_eq!(number(&ring.wait_for(1).next().unwrap()), -libc::EBADF);
+        ring.reserve_files(4).unwrap();
+    }
+}
+
+#[test]
+fn a_child_registers_nothing_with_its_copy_and_leaves_its_parents_files_alone() {
+    for route in routes_here(&config(8)) {
+        let pool = pool_by(route, config(8), 1);
+        let mut ring = pool.claim::<Vec<u8>>().unwrap();
+        ring.reserve_files(2).unwrap();
+        let zero = File::open("/dev/zero").unwrap();
+        let file = ring.register_file(&zero).unwrap();
+        ring.register_descriptor().map_or_else(unsupported, |()| assert!(kernel() >= (5, 18)));
+        let child = in_child(|| {
+            assert_eq!(refused(ring.register_file(&zero)), Cause::Inherited);
+            assert_eq!(refused(ring.unregister_file(file)), Cause::Inherited);
+            assert_eq!(refused(ring.reserve_files(1)), Cause::Inherited);
+            assert_eq!(refused(ring.register_descriptor()), Cause::Inherited);
+            // One of its own has the first place with its thread, as the parent's has with its.
+            let mut own = Ring::<Vec<u8>>::open(&config(8)).unwrap();
+            let registered = own.register_descriptor().is_ok();
+            drop(std::mem::replace(&mut ring, Ring::open(&config(8)).unwrap()));
+            if registered {
+                only_by_registration(&mut own);
+            }
+        });
+        assert!(child.succeeded(), "by the route {route}");
+        assert_eq!(number(&one!(ring, |batch| batch.read_at(&file, vec![1; 2], 0))), 2);
+    }
+}
+
+fn unsupported(error: uring_pool::Error) {
+    assert!(error.cause().is_unsupported(), "{error}");
+    assert!(error.to_string().contains("5.18"), "{error}");
+}
+
+/// A NOP goes round although the descriptor's number is another file's meanwhile.
+fn only_by_registration(ring: &mut Ring<Vec<u8>>) {
+    assert_eq!(number(&without_its_number(ring)), 0);
+}
+
+fn without_its_number(ring: &mut Ring<Vec<u8>>) -> uring_pool::Completion<Vec<u8>> {
+    #![allow(unsafe_code)]
+    let number = ring.as_fd().as_raw_fd();
+    let aside = ring.as_fd().try_clone_to_owned().unwrap();
+    let null = File::open("/dev/null").unwrap();
+    // SAFETY: the number is the ring's, and given back to it below.
+    assert_eq!(unsafe { libc::dup2(null.as_raw_fd(), number) }, number);
+    let mut batch = ring.batch();
+    batch.nop().push().unwrap();
+    batch.submit().unwrap();
+    let done = ring.wait_for(1).next().unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::dup2(aside.as_raw_fd(), number) }, number);
+    done
+}
+
+#[test]
+fn a_ring_registered_with_a_thread_is_not_looked_up_by_its_descriptor() {
+    for mut ring in rings::<Vec<u8>>(config(8)) {
+        match ring.register_descriptor() {
+            Ok(()) => assert!(kernel() >= (5, 18)),
+            Err(error) => {
+                unsupported(error);
+                continue;
+            }
+        }
+        only_by_registration(&mut ring);
+        ring.register_descriptor().unwrap();
+        only_by_registration(&mut ring);
+        // Elsewhere it is, as ever; and with that thread it can be registered, too.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert_eq!(number(&one!(ring, |batch| batch.nop())), 0);
+                ring.register_descriptor().unwrap();
+                only_by_registration(&mut ring);
+            });
+        });
+        assert_eq!(number(&one!(ring, |batch| batch.nop())), 0);
+    }
+}
+
+/// A thread has 16 places. A ring that is dropped gives its own back, if it is dropped there.
+#[test]
+fn a_thread_has_sixteen_places_for_rings_and_gets_them_back() {
+    let pool = pool_by(routes_here(&config(8))[0], config(8), 17);
+    let claim = || pool.claim::<Vec<u8>>().unwrap();
+    for _ in 0..3 {
+        let mut rings: Vec<_> = (0..17).map(|_| claim()).collect();
+        let mut last = rings.pop().unwrap();
+        for ring in &mut rings {
+            if let Err(error) = ring.register_descriptor() {
+                return unsupported(error);
+            }
+        }
+        let error = last.register_descriptor().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{error}");
+        rings.iter_mut().for_each(only_by_registration);
+        assert_eq!(number(&one!(last, |batch| batch.nop())), 0);
+    }
+    // Returned in another thread, a ring is its next user's without a trace, in both.
+    let mut ring = claim();
+    ring.register_descriptor().unwrap();
+    std::thread::spawn(move || drop(ring)).join().unwrap();
+    for _ in 0..17 {
+        let mut ring = claim();
+        ring.register_descriptor().unwrap();
+        only_by_registration(&mut ring);
+    }
+}
+
+#[test]
+fn what_can_be_registered_is_what_can_be_registered() {
+    let config = RingConfig::new(8).unwrap();
+    let can = PgAioUringCaps::check(&config).unwrap().registrations();
+    let mut ring = Ring::<Vec<u8>>::open(&config).unwrap();
+    assert_eq!(can.files, Some(ring.reserve_files(1).is_ok()));
+    assert_eq!(can.descriptor, Some(ring.register_descriptor().is_ok()));
+    let pool = uring_pool::RingPool::builder(config).rings(2).buffers(2, 4096).build().unwrap();
+    let ring = pool.claim::<Vec<u8>>().unwrap();
+    if let Some(buffers) = can.buffers {
+        assert_eq!(ring.has_registered_buffers(), buffers);
+    }
+    assert_eq!(can.descriptor, Some(kernel() >= (5, 18)));
+    assert_eq!(can.shared_buffers, Some(kernel() >= (6, 12)));
+}
