@@ -102,7 +102,12 @@ impl Limits {
     /// `CAP_IPC_LOCK`, on a kernel that does not charge for rings, and where there is no limit.
     #[must_use]
     pub fn ring_memory(&self) -> Option<Limit> {
-        let bound = self.rings_charged && self.ipc_lock == Some(false);
+        self.registered_memory().filter(|_| self.rings_charged)
+    }
+
+    /// The same of buffers that are registered, which all kernels charge for.
+    pub(crate) fn registered_memory(&self) -> Option<Limit> {
+        let bound = self.ipc_lock == Some(false);
         self.locked_memory.filter(|limit| bound && limit.soft != Limit::UNLIMITED)
     }
 

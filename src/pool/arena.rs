@@ -11,7 +11,6 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use nix::errno::Errno;
 use once_cell::race::OnceBox;
 
 use super::slots::{State, Word, Words};
@@ -38,7 +37,7 @@ pub(super) struct Arena {
     source: Option<Source>,
     shared: AtomicUsize,
     registered: AtomicUsize,
-    refused: (AtomicUsize, OnceBox<Errno>),
+    refused: (AtomicUsize, OnceBox<Cause>),
 }
 
 #[derive(Debug)]
@@ -103,7 +102,7 @@ impl Arena {
         let ring =
             unsafe { setup::open(&config, &layout, routes, &learned, Some(memory), Among::ALONE) };
         let mut ring = ring.ok()?;
-        (ring.may_clone_buffers() && self.register_with(&mut ring).is_ok())
+        (ring.may_clone_buffers() && self.register_with(&mut ring, Among::ALONE).is_ok())
             .then(|| Source { ring, owner: Process::current() })
     }
 
@@ -118,15 +117,16 @@ impl Arena {
             self.shared.fetch_add(1, Relaxed);
             return Some(self.id());
         }
-        match self.register_with(ring) {
+        let before = self.registered.load(Relaxed) as u64;
+        match self.register_with(ring, Among { rings: before + 1, open: before }) {
             Ok(()) => {
                 self.registered.fetch_add(1, Relaxed);
                 Some(self.id())
             }
-            Err(errno) => {
+            Err(error) => {
                 let (count, first) = &self.refused;
                 count.fetch_add(1, Relaxed);
-                first.get_or_init(|| Box::new(errno));
+                first.get_or_init(|| Box::new(error.cause()));
                 None
             }
         }
@@ -143,14 +143,14 @@ impl Arena {
         })
     }
 
-    fn register_with(&self, ring: &mut OpenRing) -> Result<(), Errno> {
+    fn register_with(&self, ring: &mut OpenRing, among: Among) -> Result<()> {
         let pieces: Vec<libc::iovec> = self
             .layout
             .pieces()
             .map(|(offset, iov_len)| libc::iovec { iov_base: self.at(offset).cast(), iov_len })
             .collect();
         // SAFETY: as in `share_with`.
-        unsafe { ring.register_buffers(&pieces) }
+        unsafe { ring.register_buffers(&pieces, among) }
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
@@ -222,7 +222,7 @@ impl Arena {
             rings_sharing: self.shared.load(Relaxed),
             rings_registering: self.registered.load(Relaxed),
             rings_without: self.refused.0.load(Relaxed),
-            refused: self.refused.1.get().map(|&errno| Cause::System { errno: errno as i32 }),
+            refused: self.refused.1.get().copied(),
         }
     }
 }

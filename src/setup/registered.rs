@@ -8,7 +8,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use liburing_sys as sys;
 use nix::errno::Errno;
 
-use super::{OpenRing, result_of};
+use super::patience::patiently;
+use super::{Among, OpenRing, result_of};
+use crate::error::{Cause, Error};
+use crate::limits::Limits;
 
 /// `IORING_(UN)REGISTER_*`.
 const UNREGISTER_BUFFERS: u32 = 1;
@@ -39,18 +42,32 @@ struct CloneBuffers {
 }
 
 impl OpenRing {
-    /// Registers these pieces of memory, numbered in this order (`IORING_REGISTER_BUFFERS`).
+    /// Registers these pieces of memory, numbered in this order (`IORING_REGISTER_BUFFERS`). Where
+    /// locked memory is short, though the pieces fit the limit as often as `among` says, it waits for
+    /// what closed rings have not given back yet.
     ///
     /// # Safety
     /// Whoever makes requests of registered buffers answers for what the kernel does to them: to
     /// the pages that these addresses have now, whatever is mapped there later.
-    pub(crate) unsafe fn register_buffers(&mut self, pieces: &[libc::iovec]) -> Result<(), Errno> {
-        let count = u32::try_from(pieces.len()).map_err(|_| Errno::EINVAL)?;
-        // SAFETY: the ring is open, and the array is read during the call.
-        let returned = unsafe {
-            sys::io_uring_register_buffers(self.raw_mut(), pieces.as_ptr().cast(), count)
-        };
-        result_of(returned).map(drop)
+    pub(crate) unsafe fn register_buffers(
+        &mut self,
+        pieces: &[libc::iovec],
+        among: Among,
+    ) -> Result<(), Error> {
+        let bytes = pieces.iter().map(|piece| piece.iov_len as u64).sum();
+        // Far fewer than 2^32: the kernel takes 2^14.
+        let count = pieces.len() as u32;
+        let registered = patiently(among, || {
+            // SAFETY: the ring is open, and the array is read during the call.
+            let returned = unsafe {
+                sys::io_uring_register_buffers(self.raw_mut(), pieces.as_ptr().cast(), count)
+            };
+            result_of(returned).map_err(|errno| {
+                let cause = why_not_buffers(errno, bytes);
+                Error::new("cannot register buffers", cause).with_errno(Some(errno))
+            })
+        });
+        registered.map(drop)
     }
 
     pub(crate) fn unregister_buffers(&mut self) -> Result<(), Errno> {
@@ -144,5 +161,16 @@ impl OpenRing {
         // SAFETY: the ring is open; for the rest forwarded to the caller.
         let returned = unsafe { libc::syscall(number, fd, operation, arg, count) };
         Errno::result(returned).map(|n| n as u32)
+    }
+}
+
+/// Which limit was in the way of buffers of so many bytes.
+fn why_not_buffers(errno: Errno, bytes: u64) -> Cause {
+    let limits = Limits::read();
+    match (errno, limits.registered_memory()) {
+        (Errno::ENOMEM, Some(limit)) => {
+            Cause::LockedMemory { limit: limit.soft, needed: bytes, rings: 1, open: 0 }
+        }
+        _ => limits.cause_of(errno, bytes),
     }
 }
