@@ -227,6 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn every_limit_that_linux_always_has_is_read() {
         let limits = Limits::read();
         assert!(limits.open_files.unwrap().soft > 0);

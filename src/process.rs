@@ -63,6 +63,7 @@ mod tests {
     use nix::unistd::{ForkResult, fork};
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_child_is_another_process_even_if_it_had_its_parents_id() {
         let parent = Process::current();
         assert_eq!(parent, Process::current());

@@ -236,6 +236,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn replaced_pages_read_as_zero_and_their_neighbours_keep_their_bytes() {
         use std::sync::atomic::Ordering::Relaxed;
         let page = page_size();
@@ -249,6 +250,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_range_is_in_one_page_or_not_by_the_size_of_the_regions_own() {
         let page = page_size();
         let region = Region::anonymous(4 * page).unwrap();
@@ -261,6 +263,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "8192 + 1")]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn an_address_outside_the_region_is_never_given_out() {
         let region = Region::anonymous(8192).unwrap();
         let _ = region.at(8192, 1);

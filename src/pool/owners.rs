@@ -155,6 +155,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_process_takes_one_number_however_many_threads_ask() {
         let owners = Owners::new().unwrap();
         let next = counter(0);
@@ -169,6 +170,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn numbers_that_begin_again_are_buried_before_they_are_used() {
         let owners = Owners::new().unwrap();
         let buried = AtomicU32::new(0);

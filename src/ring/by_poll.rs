@@ -76,6 +76,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_wait_by_poll_ends_with_the_last_of_several_completions_or_with_its_time() {
         let mut ring = Ring::<()>::open(&RingConfig::new(8).unwrap()).unwrap();
         let mut batch = ring.batch();

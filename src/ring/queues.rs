@@ -260,3 +260,6 @@ impl Queues {
         cqe
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,6 +178,7 @@ mod tests {
 
     /// A program built on one release may run on a newer one, whose functions read these.
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn fields_that_newer_libraries_read_are_filled_whatever_the_headers_call_them() {
         use crate::region::{Region, page_size};
         let config = RingConfig::new(8).unwrap().cq_entries(32).unwrap();

@@ -70,6 +70,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn the_smallest_ring_is_taken_wherever_any_is() {
         match smallest() {
             Ok(()) => assert_eq!(why_not_contiguous(), Cause::NotContiguous),

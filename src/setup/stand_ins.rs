@@ -266,6 +266,7 @@ fn go_round(ring: &mut OpenRing) {
 
 /// 2.5 to 2.14 return too little for some sizes; more than there is nobody returns.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_ring_is_taken_where_it_lies_whatever_size_the_library_returned() {
     let Some(ground) = Ground::new(config()) else { return };
     let stride = ground.layout.stride as c_int;
@@ -302,6 +303,7 @@ fn rings_placed_inside_doubled_sqes_are_undone_and_made_directly() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn rings_beyond_their_slot_or_in_another_are_undone_and_made_directly() {
     for place in [
         at_pages::<0, 2, 0> as QueueInitMem,
@@ -319,6 +321,7 @@ fn rings_beyond_their_slot_or_in_another_are_undone_and_made_directly() {
 
 /// 2.7 on Linux 6.5 puts the rings where no page begins.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_library_that_refuses_what_the_kernel_takes_is_told_from_the_kernel() {
     let Some(ground) = Ground::new(config()) else { return };
     ground.refused_for(scribbles::<EINVAL>, |&cause| cause == Cause::LibraryRefused);
@@ -326,6 +329,7 @@ fn a_library_that_refuses_what_the_kernel_takes_is_told_from_the_kernel() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn what_a_failed_attempt_wrote_is_gone_before_the_next() {
     use std::sync::atomic::Ordering::Relaxed;
     let Some(ground) = Ground::new(config()) else { return };
@@ -339,6 +343,7 @@ fn what_a_failed_attempt_wrote_is_gone_before_the_next() {
 /// In slots that are packed, that page is the next one's: the kernel writes a header into its SQEs
 /// before anybody can look where it went.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_library_never_gets_to_the_try_that_lays_rings_into_the_next_slot() {
     let Some(ground) = Ground::new(config()) else { return };
     let refused = |&cause: &Cause| cause == Cause::LibraryRefused;
@@ -347,6 +352,7 @@ fn a_library_never_gets_to_the_try_that_lays_rings_into_the_next_slot() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn it_is_told_the_true_room_and_the_flag_that_goes_with_the_release_that_is_loaded() {
     let Some(ground) = Ground::new(config()) else { return };
     let asked = |loaded| {

@@ -82,6 +82,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn enomem_names_the_limit_that_is_in_the_way() {
         let mut limits = Limits::read();
         limits.max_map_count = Some(65_530);
@@ -111,6 +112,7 @@ mod tests {
     /// The sysctl holds for the whole system, so no test sets it here: the kernel's own `EPERM`
     /// for it is provoked in a guest.
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn eperm_is_put_down_to_the_sysctl_where_it_is_set_and_else_to_a_filter() {
         let of = |value| {
             let mut limits = Limits::read();
@@ -131,6 +133,7 @@ mod tests {
 
     /// No kernel at hand is without io_uring.
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn enosys_is_a_kernel_without_io_uring_unless_something_says_that_it_has_it() {
         let of = |sysctl, filter| {
             let mut limits = Limits::read();

@@ -209,6 +209,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn only_the_first_of_two_who_saw_the_same_word_gets_the_slot() {
         let region = Region::anonymous(4096).unwrap();
         let (parent, child) = (words(&region), words(&region));
@@ -221,6 +222,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn each_ring_made_in_a_slot_has_another_generation() {
         let region = Region::anonymous(4096).unwrap();
         let words = words(&region);
@@ -233,6 +235,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_generation_that_wraps_skips_the_value_that_means_none() {
         let region = Region::anonymous(4096).unwrap();
         let words = words(&region);
@@ -241,6 +244,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_dead_holders_slot_goes_to_one_heir_and_a_free_one_to_none() {
         let region = Region::anonymous(4096).unwrap();
         let words = words(&region);
@@ -256,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_retired_slot_is_never_claimed() {
         let region = Region::anonymous(4096).unwrap();
         let words = words(&region);

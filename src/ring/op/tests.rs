@@ -37,6 +37,7 @@ macro_rules! same {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "calls liburing")]
     fn transfers_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), fd in any::<i32>(), off in any::<u64>(), addr in any::<u64>(),
         len in any::<u32>(), index in any::<u16>(),
@@ -55,6 +56,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "calls liburing")]
     fn operations_on_files_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), fd in any::<i32>(), off in any::<u64>(), len in any::<u32>(),
         long in any::<u64>(), flags in any::<u32>(),
@@ -71,6 +73,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "calls liburing")]
     fn operations_on_names_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), dir in any::<i32>(), path in any::<u64>(), flags in any::<u32>(),
         mode in any::<u32>(), answer in any::<u64>(),
@@ -84,6 +87,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "calls liburing")]
     fn operations_on_sockets_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), fd in any::<i32>(), addr in any::<u64>(), len in any::<u32>(),
         flags in any::<u32>(), from in any::<(i32, u64)>(), to in any::<(i32, u64)>(),
@@ -99,6 +103,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "calls liburing")]
     fn operations_on_the_ring_are_byte_for_byte_what_liburing_fills(
         id in any::<u64>(), time in any::<u64>(), count in any::<u32>(), target in any::<u64>(),
     ) {
