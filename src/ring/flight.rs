@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::extra::Extra;
+use super::spare::Spare;
 
 /// A request's `user_data` is its key: an index into the table with the entry's generation above
 /// it, so that a completion that is not ours, or comes twice, finds nothing.
@@ -56,7 +57,7 @@ pub(super) const NOBODY: u64 = u64::MAX - 1;
 
 // What is called for each request is inlined into the program's own crate: there the request is
 // taken apart into registers, and its fields written once, to where they belong.
-impl<B> Flight<B> {
+impl<B: 'static> Flight<B> {
     /// A table for at most `limit` requests. It takes no memory before the first one.
     #[inline]
     pub(super) fn new(limit: u32) -> Self {
@@ -80,15 +81,18 @@ impl<B> Flight<B> {
 
     /// Puts a request in, has `place` take addresses of it where it stays, and returns its key. The
     /// caller has made sure of room. If `place` panics, the request is dropped.
+    ///
+    /// The first one may take over the memory of a table before, which is in `spare`.
     #[inline(always)]
     pub(super) fn insert(
         &mut self,
         Request { tag, buf, extra }: Request<B>,
+        spare: &mut Option<Spare>,
         place: impl FnOnce(&mut Request<B>),
     ) -> u64 {
         debug_assert!(!self.is_full());
         if self.free == NONE {
-            self.grow();
+            self.grow(spare);
         }
         let entry = &mut self.entries[self.free as usize];
         entry.request.tag = tag;
@@ -109,15 +113,21 @@ impl<B> Flight<B> {
         entry.key
     }
 
-    /// Makes the next entry, which was never used.
+    /// Makes the next entry, which was never used; the first time, all those that there were.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self) {
-        assert!(self.entries.len() < self.limit as usize);
+    fn grow(&mut self, spare: &mut Option<Spare>) {
         if self.entries.capacity() == 0 {
             // Once and for all: entries never move while the kernel has their addresses.
-            self.entries.reserve_exact(self.limit as usize);
+            match spare.take().and_then(Spare::take) {
+                Some((entries, free)) => (self.entries, self.free) = (entries, free),
+                None => self.entries.reserve_exact(self.limit as usize),
+            }
+            if self.free != NONE {
+                return;
+            }
         }
+        assert!(self.entries.len() < self.limit as usize);
         // Below `limit`, which is an u32.
         self.free = self.entries.len() as u32;
         let key = u64::from(self.free) | FREE;
@@ -171,6 +181,19 @@ impl<B> Flight<B> {
         self.entries.iter().any(|entry| entry.key & FREE == 0 && is_it(&entry.request))
     }
 
+    /// Leaves the table, in which nothing is, to the ring's next user.
+    #[inline]
+    pub(super) fn leave_to(self, spare: &mut Option<Spare>) {
+        debug_assert_eq!(self.used, 0);
+        if self.entries.capacity() > 0 {
+            #[allow(unsafe_code)]
+            // SAFETY: no request is in, so there is nothing of a `B` in any entry, nor anything else
+            // that is bound to a thread: keys, numbers, and requests that are nobody's.
+            let table = unsafe { Spare::of(self.entries, self.free) };
+            *spare = Some(table);
+        }
+    }
+
     /// Never frees a buffer that is in, unlike what else requests have.
     pub(super) fn forget_buffers(&mut self) {
         self.entries.iter_mut().for_each(|entry| std::mem::forget(entry.request.buf.take()));
@@ -193,97 +216,4 @@ impl<B> Drop for Unplaced<'_, B> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request<B>(tag: u64, buf: Option<B>) -> Request<B> {
-        Request { tag, buf, extra: Extra::None }
-    }
-
-    fn put<B>(flight: &mut Flight<B>, request: Request<B>) -> u64 {
-        flight.insert(request, |_| {})
-    }
-
-    #[test]
-    fn what_is_not_placed_is_dropped() {
-        let mut flight = Flight::new(2);
-        let buf = std::rc::Rc::new(());
-        let insert = std::panic::AssertUnwindSafe(|| {
-            flight.insert(request(1, Some(buf.clone())), |_| panic!("on purpose"))
-        });
-        assert!(std::panic::catch_unwind(insert).is_err());
-        assert_eq!((flight.len(), std::rc::Rc::strong_count(&buf)), (0, 1));
-        let key = put(&mut flight, request(2, Some(buf)));
-        assert_eq!((flight.len(), flight.get(key).map(|request| request.tag)), (1, Some(2)));
-    }
-
-    #[test]
-    fn a_completion_that_comes_twice_or_is_not_ours_finds_nothing() {
-        let mut flight = Flight::new(4);
-        let key = put(&mut flight, request(7, Some("buffer")));
-        let removed = flight.remove(key).unwrap();
-        assert_eq!((removed.tag, removed.buf), (7, Some("buffer")));
-        assert!(flight.remove(key).is_none());
-        let again = put(&mut flight, request(8, None));
-        assert_ne!(again, key, "the entry is used again under another key");
-        assert!(flight.remove(key).is_none());
-        assert!(flight.complete(NOBODY, 0).is_none());
-        assert!(flight.remove(u64::MAX).is_none());
-        assert_eq!(flight.len(), 1);
-        // Of a free entry, what it keeps as its key is none.
-        flight.remove(again).unwrap();
-        assert!(flight.remove(flight.entries[0].key).is_none());
-        assert_eq!(flight.len(), 0);
-    }
-
-    #[test]
-    fn entries_never_move_once_the_first_is_in() {
-        let mut flight = Flight::new(1000);
-        let mut at = 0;
-        let first = flight.insert(request(0, Some(0u64)), |entry| {
-            at = std::ptr::from_mut(&mut entry.buf).addr();
-        });
-        let keys: Vec<u64> =
-            (1..1000).map(|tag| put(&mut flight, request(tag, Some(tag)))).collect();
-        assert!(flight.is_full());
-        for key in keys {
-            flight.remove(key).unwrap();
-        }
-        assert_eq!(flight.keys().collect::<Vec<_>>(), [first]);
-        assert_eq!(std::ptr::from_ref(&flight.entries[0].request.buf).addr(), at);
-    }
-
-    /// Says when it is dropped, and has no memory of its own to lose.
-    struct Tells<'t>(&'t std::cell::Cell<bool>);
-
-    impl Drop for Tells<'_> {
-        fn drop(&mut self) {
-            self.0.set(true);
-        }
-    }
-
-    #[test]
-    fn buffers_that_are_forgotten_are_never_freed_and_all_else_is() {
-        let dropped = std::cell::Cell::new(false);
-        let file = std::sync::Arc::new(std::io::stdin());
-        let extra = Extra::Keeps(super::super::extra::Owner::of(&file));
-        let mut flight = Flight::new(2);
-        put(&mut flight, Request { tag: 0, buf: Some(Tells(&dropped)), extra });
-        flight.forget_buffers();
-        drop(flight);
-        assert_eq!((dropped.get(), std::sync::Arc::strong_count(&file)), (false, 1));
-    }
-
-    #[test]
-    fn generations_wrap_without_losing_an_entry() {
-        let mut flight = Flight::new(1);
-        let key = put(&mut flight, request(1, Some(())));
-        flight.remove(key).unwrap();
-        flight.entries[0].key = (FREE - GENERATION) | FREE;
-        let last = put(&mut flight, request(2, Some(())));
-        assert_ne!(last, NOBODY);
-        assert_eq!(flight.remove(last).unwrap().tag, 2);
-        let wrapped = put(&mut flight, request(3, Some(())));
-        assert_eq!(flight.get(wrapped).map(|request| request.tag), Some(3));
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use super::buf::ArenaId;
 use super::file_table::FileTable;
 use super::queues::Queues;
+use super::spare::Spare;
 use crate::config::RingConfig;
 use crate::process::Process;
 use crate::setup::OpenRing;
@@ -38,12 +39,14 @@ pub(crate) struct Held {
     pub(crate) files: Option<FileTable>,
     /// The thread that its descriptor is registered with, and the number that it has there.
     pub(crate) number: Option<(Thread, u32)>,
+    /// A table of requests, for its next user.
+    pub(crate) spare: Option<Spare>,
 }
 
 impl Held {
     pub(crate) fn new(ring: OpenRing, config: &RingConfig, ticket: Ticket) -> Self {
         let queues = Queues::new(ring.raw(), config);
-        Self { ring, queues, ticket, registered: None, files: None, number: None }
+        Self { ring, queues, ticket, registered: None, files: None, number: None, spare: None }
     }
 
     /// Takes the queues as they are in the memory shared with relatives who may have used the

@@ -92,9 +92,9 @@ impl<B: 'static> Drop for Ring<B> {
             return self.leave();
         }
         // SAFETY: taken once: drop runs once, and `leave` was not called.
-        let held = unsafe { ManuallyDrop::take(&mut self.held) };
+        let mut held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
-        drop(unsafe { ManuallyDrop::take(&mut self.flight) });
+        unsafe { ManuallyDrop::take(&mut self.flight) }.leave_to(&mut held.spare);
         match self.home.take() {
             Some(home) => home.give_back(held),
             None => drop(held),

@@ -26,6 +26,7 @@ mod policy;
 mod queues;
 mod raw;
 mod register;
+mod spare;
 mod statx;
 mod target;
 mod vectored;
@@ -79,7 +80,7 @@ type TakenBack<B> = (Request<B>, Option<OwnedFd>);
 ///
 /// A buffer goes in with its request and comes back with its completion. The table of requests
 /// under way is as large as the completion queue, so completions cannot overflow; it is allocated
-/// at the first request.
+/// at the first request, and kept for the ring's next user if their buffers are of the same type.
 ///
 /// Dropped, a ring of a pool goes back to it, open, with its descriptor. If requests are still
 /// under way they are cancelled and waited for, for a second at most; buffers that even then are

@@ -153,10 +153,10 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
                 request.extra = request.extra.keeping(Owner::Table { index });
             }
         }
-        let Held { ring, queues, .. } = &mut ***held;
+        let Held { ring, queues, spare, .. } = &mut ***held;
         // The addresses are taken where things stay. That may panic, being the buffer's code.
         let before = flight.len();
-        let key = flight.insert(request, |request| place(request, &mut sqe));
+        let key = flight.insert(request, spare, |request| place(request, &mut sqe));
         if let (Some(transfer), false) = (transfer, borrows) {
             if policy.applies(transfer, sqe.len, before) {
                 sqe.flags |= ASYNC;
