@@ -63,9 +63,11 @@ impl<T> Kept<T> {
         }
     }
 
+    /// What is kept of this slot. Found once for all that is asked of it: that is a good part of what
+    /// a claim costs.
     #[inline]
-    fn entry(&self, slot: usize) -> &Entry<T> {
-        &self.entries[slot / PIECE][slot % PIECE]
+    pub(super) fn of(&self, slot: usize) -> Place<'_, T> {
+        Place { kept: self, entry: &self.entries[slot / PIECE][slot % PIECE], slot }
     }
 
     /// Whether this process keeps any ring that nobody here uses. A relative may be using it.
@@ -73,74 +75,94 @@ impl<T> Kept<T> {
         self.keeping.load(Relaxed) > 0
     }
 
+    /// Takes the topmost slot off the stack.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<Place<'_, T>> {
+        let mut top = self.top.load(Acquire);
+        loop {
+            let place = self.of((top as u32).checked_sub(1)? as usize);
+            let new = changed(top) | u64::from(place.entry.below.load(Relaxed));
+            match self.top.compare_exchange_weak(top, new, AcqRel, Acquire) {
+                Ok(_) => {
+                    // Before the caller looks at the slot: whoever gives it back after that look
+                    // puts it on the stack again.
+                    place.entry.stacked.store(0, Release);
+                    return Some(place);
+                }
+                Err(now) => top = now,
+            }
+        }
+    }
+}
+
+/// The place of one slot in the table.
+#[derive(Debug)]
+pub(super) struct Place<'k, T> {
+    kept: &'k Kept<T>,
+    entry: &'k Entry<T>,
+    slot: usize,
+}
+
+impl<T> Clone for Place<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<'_, T> {}
+
+impl<T> Place<'_, T> {
+    #[inline]
+    pub(super) fn slot(&self) -> usize {
+        self.slot
+    }
+
     /// The generation of the slot's ring that this process has a descriptor for; 0 if it has none.
     #[inline]
-    pub(super) fn known(&self, slot: usize) -> u32 {
-        self.entry(slot).known.load(Acquire)
+    pub(super) fn known(&self) -> u32 {
+        self.entry.known.load(Acquire)
     }
 
     /// Keeps a ring. Only the slot's holder calls this.
     #[inline]
-    pub(super) fn keep(&self, slot: usize, generation: u32, ring: Box<T>) {
-        self.keeping.fetch_add(1, Relaxed);
-        let entry = self.entry(slot);
-        debug_assert!(entry.ring.load(Relaxed).is_null(), "whoever claims takes what is kept");
-        entry.ring.store(Box::into_raw(ring), Relaxed);
+    pub(super) fn keep(&self, generation: u32, ring: Box<T>) {
+        self.kept.keeping.fetch_add(1, Relaxed);
+        debug_assert!(self.entry.ring.load(Relaxed).is_null(), "whoever claims takes what is kept");
+        self.entry.ring.store(Box::into_raw(ring), Relaxed);
         // After the ring: a child that is forked in between must not look for one it has not.
-        entry.known.store(generation, Release);
+        self.entry.known.store(generation, Release);
     }
 
     /// Takes a ring out: the one that lies in the slot, or one from before that a relative has
     /// replaced. Only the slot's holder calls this, or the pool's last owner.
     #[inline]
-    pub(super) fn take(&self, slot: usize) -> Option<Box<T>> {
-        let entry = self.entry(slot);
-        entry.known.store(0, Relaxed);
-        let ring = entry.ring.load(Relaxed);
+    pub(super) fn take(&self) -> Option<Box<T>> {
+        self.entry.known.store(0, Relaxed);
+        let ring = self.entry.ring.load(Relaxed);
         if ring.is_null() {
             return None;
         }
-        entry.ring.store(std::ptr::null_mut(), Relaxed);
-        self.keeping.fetch_sub(1, Relaxed);
+        self.entry.ring.store(std::ptr::null_mut(), Relaxed);
+        self.kept.keeping.fetch_sub(1, Relaxed);
         // SAFETY: it came from `into_raw` in `keep`, by the slot's holder at that time, whose word
         // was released and acquired since; it is taken out once, as nobody else may now.
         Some(unsafe { Box::from_raw(ring) })
     }
 
-    /// Puts a slot on the stack, unless it is there.
+    /// Puts the slot on the stack, unless it is there.
     #[inline]
-    pub(super) fn push(&self, slot: usize) {
-        let entry = self.entry(slot);
-        if entry.stacked.swap(1, AcqRel) == 1 {
+    pub(super) fn push(&self) {
+        if self.entry.stacked.swap(1, AcqRel) == 1 {
             return;
         }
-        let mut top = self.top.load(Relaxed);
+        let stack = &self.kept.top;
+        let mut top = stack.load(Relaxed);
         loop {
-            entry.below.store(top as u32, Relaxed);
+            self.entry.below.store(top as u32, Relaxed);
             // Counted from 1; a pool has fewer slots than 2^32.
-            let new = changed(top) | (slot as u64 + 1);
-            match self.top.compare_exchange_weak(top, new, Release, Relaxed) {
+            let new = changed(top) | (self.slot as u64 + 1);
+            match stack.compare_exchange_weak(top, new, Release, Relaxed) {
                 Ok(_) => return,
-                Err(now) => top = now,
-            }
-        }
-    }
-
-    /// Takes the topmost slot off the stack.
-    #[inline]
-    pub(super) fn pop(&self) -> Option<usize> {
-        let mut top = self.top.load(Acquire);
-        loop {
-            let slot = (top as u32).checked_sub(1)? as usize;
-            let entry = self.entry(slot);
-            let new = changed(top) | u64::from(entry.below.load(Relaxed));
-            match self.top.compare_exchange_weak(top, new, AcqRel, Acquire) {
-                Ok(_) => {
-                    // Before the caller looks at the slot: whoever gives it back after that look
-                    // puts it on the stack again.
-                    entry.stacked.store(0, Release);
-                    return Some(slot);
-                }
                 Err(now) => top = now,
             }
         }
@@ -156,7 +178,7 @@ impl<T> Drop for Kept<T> {
     fn drop(&mut self) {
         let count = self.entries.iter().map(|piece| piece.len()).sum();
         for slot in 0..count {
-            drop(self.take(slot));
+            drop(self.of(slot).take());
         }
     }
 }
@@ -169,21 +191,23 @@ mod tests {
     fn slots_come_off_the_stack_last_first_and_are_on_it_once() {
         let kept = Kept::<()>::new(3 * PIECE);
         for slot in [5, 2 * PIECE + 1, 7, 5] {
-            kept.push(slot);
+            kept.of(slot).push();
         }
-        let popped: Vec<usize> = std::iter::from_fn(|| kept.pop()).collect();
+        let pop = || kept.pop().map(|place| place.slot());
+        let popped: Vec<usize> = std::iter::from_fn(pop).collect();
         assert_eq!(popped, [7, 2 * PIECE + 1, 5]);
-        kept.push(5);
-        assert_eq!((kept.pop(), kept.pop()), (Some(5), None), "once it is off, it can be put on");
+        kept.of(5).push();
+        assert_eq!((pop(), pop()), (Some(5), None), "once it is off, it can be put on");
     }
 
     #[test]
     fn the_count_of_changes_wraps_without_a_trace() {
         let kept = Kept::<()>::new(2);
         kept.top.store(u64::MAX << 32, Relaxed);
-        kept.push(1);
-        kept.push(0);
-        assert_eq!([kept.pop(), kept.pop(), kept.pop()], [Some(0), Some(1), None]);
+        kept.of(1).push();
+        kept.of(0).push();
+        let pop = || kept.pop().map(|place| place.slot());
+        assert_eq!([pop(), pop(), pop()], [Some(0), Some(1), None]);
     }
 
     #[test]
@@ -191,11 +215,12 @@ mod tests {
         let kept = Kept::new(PIECE + 1);
         let ring = std::sync::Arc::new(());
         for slot in [0, PIECE] {
-            kept.keep(slot, 7, Box::new(std::sync::Arc::clone(&ring)));
+            kept.of(slot).keep(7, Box::new(std::sync::Arc::clone(&ring)));
         }
-        assert_eq!((kept.known(PIECE), kept.known(1), kept.any()), (7, 0, true));
-        assert!(kept.take(PIECE).is_some() && kept.take(PIECE).is_none());
-        assert_eq!(kept.known(PIECE), 0);
+        assert_eq!((kept.of(PIECE).known(), kept.of(1).known(), kept.any()), (7, 0, true));
+        let place = kept.of(PIECE);
+        assert!(place.take().is_some() && place.take().is_none());
+        assert_eq!(place.known(), 0);
         drop(kept);
         assert_eq!(std::sync::Arc::strong_count(&ring), 1);
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) use words::{HOLDERS, State, Word, Words};
 
-use self::kept::Kept;
+use self::kept::{Kept, Place};
 use crate::region::Region;
 use crate::sync::AtomicUsize;
 
@@ -74,7 +74,7 @@ impl<T> Slots<T> {
     /// Whether this process has a descriptor for the ring that lies in the slot now.
     #[inline]
     pub(super) fn is_known(&self, slot: usize, word: Word) -> bool {
-        word.generation != 0 && self.kept.known(slot) == word.generation
+        knows(self.kept.of(slot), word)
     }
 
     /// Claims whichever slot can be had, one with an open ring rather than an empty one; `None` if
@@ -107,10 +107,10 @@ impl<T> Slots<T> {
     pub(super) fn claim_last(&self, me: u32) -> Option<Box<T>> {
         // No more often than there are slots, whatever became of the stack.
         for _ in 0..self.count() {
-            let slot = self.kept.pop()?;
-            let seen = self.look(slot);
-            if seen.state == State::Idle && self.is_known(slot, seen) {
-                match self.try_claim(slot, seen, me) {
+            let place = self.kept.pop()?;
+            let seen = self.look(place.slot());
+            if seen.state == State::Idle && knows(place, seen) {
+                match self.try_claim_at(place, seen, me) {
                     Some(Claimed::Open(ring)) => return Some(ring),
                     Some(Claimed::Empty { .. }) => unreachable!("it was seen to be idle"),
                     None => {}
@@ -144,8 +144,14 @@ impl<T> Slots<T> {
     /// somebody was quicker.
     #[inline]
     pub(super) fn try_claim(&self, slot: usize, seen: Word, me: u32) -> Option<Claimed<T>> {
+        self.try_claim_at(self.kept.of(slot), seen, me)
+    }
+
+    #[inline]
+    fn try_claim_at(&self, place: Place<'_, T>, seen: Word, me: u32) -> Option<Claimed<T>> {
+        let slot = place.slot();
         let generation = self.words.claim(slot, seen, me)?;
-        let kept = self.kept.take(slot);
+        let kept = place.take();
         Some(if seen.state == State::Idle {
             Claimed::Open(kept.expect("an idle ring was known here when it was claimed"))
         } else {
@@ -157,9 +163,10 @@ impl<T> Slots<T> {
     /// slot's holder calls this; `maker` is the number of the process that made the ring.
     #[inline]
     pub(super) fn give_back(&self, slot: usize, generation: u32, maker: u32, ring: Box<T>) {
-        self.kept.keep(slot, generation, ring);
+        let place = self.kept.of(slot);
+        place.keep(generation, ring);
         self.words.settle(slot, Word { state: State::Idle, holder: maker, generation });
-        self.kept.push(slot);
+        place.push();
     }
 
     /// Ends a claim: no ring lies in the slot any more, and it is fit for another, or not. Only the
@@ -172,7 +179,7 @@ impl<T> Slots<T> {
     /// Takes a slot over from a holder, or an idle ring's maker, that is dead, with what is kept
     /// of it here; `None` if somebody else was quicker. The heir holds it then.
     pub(super) fn inherit(&self, slot: usize, seen: Word, heir: u32) -> Option<Option<Box<T>>> {
-        self.words.inherit(slot, seen, heir).then(|| self.kept.take(slot))
+        self.words.inherit(slot, seen, heir).then(|| self.kept.of(slot).take())
     }
 
     /// Slots that are lost if their holder is dead, as they are seen one after the other: what is
@@ -190,7 +197,7 @@ impl<T> Slots<T> {
 
     /// Takes what is kept here of the slot. Only the pool's last owner in this process calls this.
     pub(super) fn take_kept(&self, slot: usize) -> Option<Box<T>> {
-        self.kept.take(slot)
+        self.kept.of(slot).take()
     }
 
     /// Claims the slot of a ring that [`take_kept`](Self::take_kept) took, if it is idle still.
@@ -199,4 +206,10 @@ impl<T> Slots<T> {
         let idle = seen.state == State::Idle && seen.generation == generation;
         idle && self.words.claim(slot, seen, me).is_some()
     }
+}
+
+/// Whether this process has a descriptor for the ring that lies in the slot now.
+#[inline]
+fn knows<T>(place: Place<'_, T>, word: Word) -> bool {
+    word.generation != 0 && place.known() == word.generation
 }

@@ -128,8 +128,8 @@ fn relatives_that_know_the_same_ring_never_have_it_both() {
         let generation = ring.generation;
         parent.give_back(0, generation, 1, ring);
         // The copy that the fork made.
-        child.kept.keep(0, generation, Box::new(Token { slot: 0, generation }));
-        child.kept.push(0);
+        child.kept.of(0).keep(generation, Box::new(Token { slot: 0, generation }));
+        child.kept.of(0).push();
         let theirs = {
             let users = users.clone();
             thread::spawn(move || {
