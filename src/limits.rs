@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use crate::error::{Cause, Error};
-use crate::version::{kernel_release, version_of};
+use crate::version::{kernel_release, kernel_version, version_of};
 
 /// A resource limit, soft and hard. [`Limit::UNLIMITED`] stands for no limit; serialised, that is
 /// null.
@@ -47,6 +47,9 @@ pub struct Limits {
     /// Whether this kernel charges ring memory to it: Linux 6.14 to 7.1 (and some
     /// of 5.11 and older, which does not show).
     pub rings_charged: bool,
+    /// Whether this kernel charges buffers that are registered with many rings only once (6.12):
+    /// else it does with each.
+    pub buffers_shared: bool,
     /// Whether the process has `CAP_IPC_LOCK`, which frees it from the limit on locked memory.
     pub ipc_lock: Option<bool>,
     /// Mappings per process (`vm.max_map_count`). A ring with mappings of its own takes two.
@@ -84,6 +87,7 @@ impl Limits {
             open_files_used: open_files(),
             locked_memory: Limit::of(Resource::RLIMIT_MEMLOCK),
             rings_charged: charges_ring_memory(&kernel_release()),
+            buffers_shared: kernel_version().is_some_and(|version| version >= (6, 12)),
             ipc_lock: has_ipc_lock(),
             max_map_count: number("/proc/sys/vm/max_map_count"),
             maps_used: maps(),

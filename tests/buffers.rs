@@ -13,7 +13,7 @@ use common::relatives::signals;
 use common::rings::WaitFor as _;
 use common::somebody::Somebody;
 use common::{config, in_child, kernel, routes_here};
-use uring_pool::{Cause, Make, PoolBuf, Ring, RingPool, Route};
+use uring_pool::{Cause, Make, PoolBuf, Resource, Ring, RingPool, Route};
 
 const SIZE: usize = 8192;
 
@@ -203,11 +203,18 @@ fn where_they_may_not_be_locked_they_are_ordinary_buffers_and_the_pool_tells() {
     if !Somebody::possible("buffers that may not be locked") {
         return;
     }
-    // More than the buffers need, with the rings of any kernel, or less.
-    for (bytes, registered) in [(4 << 20, true), (256 << 10, false)] {
-        let child = in_child(|| {
+    let builder = RingPool::builder(config(8)).rings(1).buffers(64, SIZE);
+    let plan = builder.plan().unwrap();
+    let needed = plan.need(Resource::LockedMemory).unwrap().needed;
+    assert!(needed >= 64 * SIZE as u64, "{plan}");
+    // What is planned is what it takes, to the page; or, where the rings cost nothing, it is the buffers.
+    for (bytes, registered) in [(needed, true), (needed - 4096, false)] {
+        let builder = &builder;
+        let child = in_child(move || {
             Somebody(61_950).with_locked_memory(bytes);
-            let pool = RingPool::builder(config(8)).buffers(64, SIZE).build().unwrap();
+            let plan = builder.plan().unwrap();
+            assert_eq!(plan.fits(), registered, "{plan}");
+            let pool = builder.clone().build().unwrap();
             let mut ring = pool.claim::<PoolBuf>().unwrap();
             assert_eq!(ring.has_registered_buffers(), registered);
             assert_eq!(opcodes(&mut ring, &pool), if registered { FIXED } else { PLAIN });
@@ -216,7 +223,7 @@ fn where_they_may_not_be_locked_they_are_ordinary_buffers_and_the_pool_tells() {
             assert_eq!(buffers.rings_without, usize::from(!registered));
             match buffers.refused {
                 Some(Cause::LockedMemory { limit, needed, .. }) => {
-                    assert!(!registered && limit == bytes && needed >= 64 * SIZE as u64);
+                    assert!(!registered && limit == bytes && needed == 64 * SIZE as u64);
                 }
                 other => assert!(registered && other.is_none(), "{other:?}"),
             }

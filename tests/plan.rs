@@ -49,6 +49,33 @@ fn a_system_with_room_for_everything_is_enough() {
 }
 
 #[test]
+fn buffers_that_are_to_be_registered_are_locked_once_or_with_each_ring() {
+    let locked = |rings_charged, buffers_shared, locked: u64| {
+        let mut limits = roomy();
+        (limits.rings_charged, limits.buffers_shared) = (rings_charged, buffers_shared);
+        set(&mut limits.locked_memory, locked, locked);
+        let builder = RingPool::builder(config(64)).rings(10).buffers(100, 4096);
+        builder.plan_within(&limits).unwrap()
+    };
+    let ring = locked(true, true, 0).bytes_per_ring as u64;
+    let buffers = 100 * 4096;
+    // The ring that the others have them from is small, but one more.
+    let source =
+        locked(true, true, 0).need(Resource::LockedMemory).unwrap().needed - 10 * ring - buffers;
+    assert!(source > 0 && source <= ring, "{source}");
+    for (charged, shared, needed, words) in [
+        (true, true, 10 * ring + buffers + source, "10 rings of"),
+        (false, true, buffers, "409600 bytes of buffers"),
+        (true, false, 10 * (ring + buffers), "409600 of buffers with each"),
+        (false, false, 10 * buffers, "with each of 10 rings"),
+    ] {
+        let (fits, not) = (locked(charged, shared, needed), locked(charged, shared, needed - 1));
+        needs(&fits, Resource::LockedMemory, Verdict::Enough, &[words, &needed.to_string()]);
+        needs(&not, Resource::LockedMemory, Verdict::TooLow, &[words, "ulimit -l"]);
+    }
+}
+
+#[test]
 fn a_plan_is_what_the_pool_then_takes() {
     let plan = RingPool::plan(&config(64), 20).unwrap();
     let pool = RingPool::builder(config(64)).rings(20).make(Make::UpFront).build().unwrap();

@@ -8,6 +8,7 @@ mod inner;
 mod need;
 mod owners;
 mod plan;
+mod planned;
 mod raw;
 mod release;
 mod slots;

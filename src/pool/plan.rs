@@ -2,23 +2,14 @@
 
 use std::fmt;
 
-use super::need::{Bound, Demand, Need, Resource, Verdict};
+use super::need::{Demand, Need, Resource, Verdict};
+use super::planned::{Locked, Rings};
 use super::{PoolBuilder, RingPool};
 use crate::config::RingConfig;
 use crate::error::{Cause, Result};
 use crate::layout::PoolLayout;
-use crate::limits::{Limit, Limits};
+use crate::limits::Limits;
 use crate::region::Memory;
-
-/// Descriptors beyond rings and what is open, for the pool's own file of locks, the program, and
-/// the libraries it is made of.
-const SPARE_FILES: u64 = 8;
-
-/// Mappings beyond rings and what there is, for the allocator.
-const SPARE_MAPS: u64 = 32;
-
-/// Bytes of address space beyond rings and what there is, for the allocator.
-const SPARE_SPACE: u64 = 1 << 20;
 
 /// What the rings of a pool need, all open at a time in this process, and whether they may have
 /// it; from [`RingPool::plan`] or [`PoolBuilder::plan`].
@@ -26,7 +17,8 @@ const SPARE_SPACE: u64 = 1 << 20;
 /// A plain value, of one moment. It does not foresee what other processes take, nor whether this
 /// kernel puts rings into one mapping, which only trying tells
 /// ([`PgAioUringCaps`](crate::PgAioUringCaps)): for rings that cannot, leave the combined routes
-/// out of the builder and plan that.
+/// out of the builder and plan that. Buffers ([`PoolBuilder::buffers`]) are planned to be registered:
+/// where their memory may not be locked, the pool can be made all the same, with ordinary ones.
 ///
 /// ```
 /// use uring_pool::{RingConfig, RingPool};
@@ -96,7 +88,7 @@ impl Plan {
         let header = (layout.total - rings) as u64;
         let needs: Vec<_> = [
             of.open_files(limits),
-            of.locked_memory(limits),
+            of.locked_memory(Locked::of(&layout, combined), limits),
             of.maps(limits),
             of.address_space(header, limits),
             match kind {
@@ -158,148 +150,4 @@ impl fmt::Display for Plan {
         }
         self.needs.iter().try_for_each(|need| write!(f, "\n{need}"))
     }
-}
-
-/// The rings that are planned.
-#[derive(Clone, Copy)]
-struct Rings {
-    number: u64,
-    each: u64,
-    combined: bool,
-}
-
-impl Rings {
-    fn open_files(self, limits: &Limits) -> Demand {
-        let rings = self.number;
-        let used = limits.open_files_used;
-        let needed = rings.saturating_add(used.unwrap_or(0) + SPARE_FILES);
-        Demand {
-            resource: Resource::OpenFiles,
-            rings,
-            per_ring: 1,
-            used,
-            extra: SPARE_FILES,
-            bound: limits.open_files.map_or(Bound::Unknown, Bound::At),
-            what: format!(
-                "{rings} rings need {needed} file descriptors ({rings} for the rings, {} that are \
-                 open, {SPARE_FILES} to work with)",
-                shown(used)
-            ),
-        }
-    }
-
-    fn locked_memory(self, limits: &Limits) -> Demand {
-        let Self { number: rings, each, .. } = self;
-        let bound = match (limits.ring_memory(), limits.locked_memory, limits.ipc_lock) {
-            (Some(limit), ..) => Bound::At(limit),
-            _ if !limits.rings_charged => Bound::None("this kernel does not charge rings to it"),
-            (_, _, Some(true)) => Bound::None("no limit binds this process (CAP_IPC_LOCK)"),
-            (_, Some(limit), _) if limit.soft == Limit::UNLIMITED => {
-                Bound::None("there is no limit")
-            }
-            _ => Bound::Unknown,
-        };
-        let needed = rings.saturating_mul(each);
-        Demand {
-            resource: Resource::LockedMemory,
-            rings,
-            per_ring: each,
-            // What the user's processes have locked counts as well, and cannot be asked for.
-            used: Some(0),
-            extra: 0,
-            bound,
-            what: format!("{rings} rings of {each} bytes need {needed} bytes of locked memory"),
-        }
-    }
-
-    fn maps(self, limits: &Limits) -> Demand {
-        let rings = self.number;
-        let used = limits.maps_used;
-        let (per_ring, own) = if self.combined { (0, 1) } else { (2, 0) };
-        let fixed = own + SPARE_MAPS + used.unwrap_or(0);
-        let needed = rings.saturating_mul(per_ring).saturating_add(fixed);
-        let (kind, each) = if self.combined {
-            ("rings in one mapping", "1 for all")
-        } else {
-            ("rings with mappings of their own", "2 for a ring")
-        };
-        Demand {
-            resource: Resource::Maps,
-            rings,
-            per_ring,
-            used,
-            extra: own + SPARE_MAPS,
-            bound: limits.max_map_count.map_or(Bound::Unknown, Bound::fixed),
-            what: format!(
-                "{rings} {kind} need {needed} memory mappings ({each}, {} that there are, \
-                 {SPARE_MAPS} to work with)",
-                shown(used)
-            ),
-        }
-    }
-
-    fn address_space(self, header: u64, limits: &Limits) -> Demand {
-        let used = limits.address_space_used;
-        let bytes = self.number.saturating_mul(self.each).saturating_add(header);
-        let bound = match limits.address_space {
-            Some(limit) if limit.soft == Limit::UNLIMITED => Bound::None("there is no limit"),
-            Some(limit) => Bound::At(limit),
-            None => Bound::Unknown,
-        };
-        Demand {
-            resource: Resource::AddressSpace,
-            rings: self.number,
-            per_ring: self.each,
-            used,
-            extra: header + SPARE_SPACE,
-            bound,
-            what: format!(
-                "{} rings need {bytes} bytes of address space beside the {} in use",
-                self.number,
-                shown(used)
-            ),
-        }
-    }
-
-    fn memory(self, header: u64, limits: &Limits) -> Demand {
-        let bytes = self.number.saturating_mul(self.each).saturating_add(header);
-        Demand {
-            resource: Resource::Memory,
-            rings: self.number,
-            per_ring: self.each,
-            used: Some(0),
-            extra: header,
-            bound: limits.memory_available.map_or(Bound::Unknown, Bound::fixed),
-            what: format!("{} rings need {bytes} bytes of memory that stays pinned", self.number),
-        }
-    }
-
-    /// Whole pages are taken, of which each ring has its share.
-    fn huge_pages(self, header: u64, limits: &Limits) -> Demand {
-        let bytes = self.number.saturating_mul(self.each).saturating_add(header);
-        let page = limits.huge_page.unwrap_or(1);
-        let whole = bytes.checked_next_multiple_of(page).unwrap_or(u64::MAX);
-        let bound = match (limits.huge_page, limits.huge_pages_free) {
-            (None, _) => Bound::fixed(0),
-            (_, Some(free)) => Bound::fixed(free),
-            _ => Bound::Unknown,
-        };
-        Demand {
-            resource: Resource::HugePages,
-            rings: self.number,
-            per_ring: self.each,
-            used: Some(0),
-            extra: header.saturating_add(whole - bytes),
-            bound,
-            what: format!(
-                "{} rings need {whole} bytes of huge pages ({} of {page})",
-                self.number,
-                whole / page
-            ),
-        }
-    }
-}
-
-fn shown(used: Option<u64>) -> String {
-    used.map_or_else(|| "an unknown number".to_owned(), |used| used.to_string())
 }

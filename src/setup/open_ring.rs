@@ -111,13 +111,16 @@ impl std::fmt::Debug for OpenRing {
 }
 
 /// Has every place in the submission queue mean the SQE of its number. (liburing before 2.4 does so
-/// only when it submits.)
+/// only when it submits; 2.5 and newer leave the array out where the kernel lets them, since Linux 6.6.)
 ///
 /// # Safety
 /// The ring was set up, is used by nobody yet, and has so many SQEs.
 pub(super) unsafe fn map_one_to_one(ring: &sys::io_uring, sq_len: u32) {
+    if ring.sq.array.is_null() {
+        return;
+    }
     for index in 0..sq_len {
-        // SAFETY: the array has a word for each SQE.
+        // SAFETY: there is an array, and it has a word for each SQE.
         let word = unsafe { ring.sq.array.add(index as usize) };
         // SAFETY: the word is aligned (the kernel places the array at a cache line), and the kernel
         // reads it only while entries are submitted, which nobody does yet.

@@ -23,8 +23,7 @@ pub(super) fn attempt(config: &RingConfig, layout: &RingLayout) -> Result<OpenRi
     let returned =
         unsafe { sys::io_uring_queue_init_params(config.entries(), &mut raw, &mut params) };
     result_of(returned).map_err(|errno| Failed::from_errno(errno, Route::Separate, layout))?;
-    // SAFETY: the ring was just opened here, with so many SQEs, and with an array of indices, since
-    // the flag that does without (`NO_SQARRAY`) is not set.
+    // SAFETY: the ring was just opened here, with so many SQEs.
     unsafe { map_one_to_one(&raw, config.sq_len()) };
     // SAFETY: as above.
     Ok(unsafe { OpenRing::new(raw, Route::Separate, 0) })
