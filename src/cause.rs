@@ -278,7 +278,11 @@ fn not_enough_locked_memory(limit: u64, needed: u64, rings: u64, open: u64) -> S
             format!("{rings} rings take {all} ({needed} each; {open} are open here, with {have})")
         }
     };
-    let rest = if all <= limit { "; this user's other processes have the rest" } else { "" };
+    let rest = if all <= limit {
+        "; registered buffers, or this user's other processes, have the rest"
+    } else {
+        ""
+    };
     format!(
         "not enough locked memory: this user may lock {limit} bytes in all (RLIMIT_MEMLOCK), and \
          {what}{rest}"

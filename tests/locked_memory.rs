@@ -203,7 +203,7 @@ fn memory_that_others_keep_is_waited_for_only_so_long_and_then_told() {
         let calls = decide_setups(|_| None);
         let error = build(RINGS).unwrap_err();
         names_limit_need_use_and_remedy(&error, RINGS, 0);
-        assert!(error.to_string().contains("other processes have the rest"), "{error}");
+        assert!(error.to_string().contains("other processes, have the rest"), "{error}");
         let tried = calls.load(SeqCst);
         assert!((5..20).contains(&tried), "it was tried {tried} times");
     });
