@@ -71,7 +71,12 @@ fn buffers_that_are_to_be_registered_are_locked_once_or_with_each_ring() {
     ] {
         let (fits, not) = (locked(charged, shared, needed), locked(charged, shared, needed - 1));
         needs(&fits, Resource::LockedMemory, Verdict::Enough, &[words, &needed.to_string()]);
-        needs(&not, Resource::LockedMemory, Verdict::TooLow, &[words, "RLIMIT_MEMLOCK", "CAP_IPC_LOCK"]);
+        needs(
+            &not,
+            Resource::LockedMemory,
+            Verdict::TooLow,
+            &[words, "RLIMIT_MEMLOCK", "CAP_IPC_LOCK"],
+        );
     }
 }
 
