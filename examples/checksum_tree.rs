@@ -170,8 +170,7 @@ fn checksums(
         if ring.in_flight() == 0 {
             return Ok(());
         }
-        wait(ring)?;
-        for mut done in ring.peek() {
+        for mut done in ring.wait_through_signals(1)? {
             let place = done.tag as usize;
             ready.push(place);
             let taken = &mut places[place];
@@ -183,16 +182,6 @@ fn checksums(
                     give(summing.path, sum);
                 }
             }
-        }
-    }
-}
-
-/// Waits for one completion at least; a signal in between does not count.
-fn wait(ring: &mut Ring<Vec<u8>>) -> Result<(), uring_pool::Error> {
-    loop {
-        match ring.wait(1) {
-            Err(error) if error.is_interrupted() => {}
-            waited => return waited.map(drop),
         }
     }
 }

@@ -161,11 +161,11 @@ fn copy(
         if ring.in_flight() == 0 {
             return Ok(());
         }
-        wait(&mut ring)?;
-        for done in ring.peek() {
+        for done in ring.wait_through_signals(1)? {
             let lane = &mut lanes[(done.tag / 2) as usize];
             lane.under_way -= 1;
             let reads = done.tag & 1 == READ;
+            let cancelled = done.is_cancelled();
             match done.result {
                 Ok(0) if reads => {
                     let at = lane.read;
@@ -177,7 +177,7 @@ fn copy(
                     tell(n.into());
                 }
                 // Of a read that brought less, or nothing: it is made anew.
-                Err(error) if !reads && error.raw_os_error() == Some(libc::ECANCELED) => {}
+                Err(_) if !reads && cancelled => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     let (what, at) =
@@ -185,16 +185,6 @@ fn copy(
                     return Err(format!("cannot {what} at byte {at}: {error}").into());
                 }
             }
-        }
-    }
-}
-
-/// Waits for one completion at least; a signal in between does not count.
-fn wait(ring: &mut Ring<()>) -> Result<(), uring_pool::Error> {
-    loop {
-        match ring.wait(1) {
-            Err(error) if error.is_interrupted() => {}
-            waited => return waited.map(drop),
         }
     }
 }

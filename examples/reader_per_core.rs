@@ -185,8 +185,7 @@ fn read_blocks(
         if ring.in_flight() == 0 {
             return Ok(());
         }
-        wait(ring)?;
-        for done in ring.peek() {
+        for done in ring.wait_through_signals(1)? {
             let (offset, buf) = (done.tag, done.buf.unwrap_or_default());
             match done.result {
                 Ok(0) => return Err(format!("the file ends at byte {offset} already").into()),
@@ -204,16 +203,6 @@ fn read_blocks(
                 Err(error) => return Err(format!("cannot read at byte {offset}: {error}").into()),
             }
             bufs.push(buf);
-        }
-    }
-}
-
-/// Waits for one completion at least; a signal in between does not count.
-fn wait(ring: &mut Ring<Vec<u8>>) -> Result<(), uring_pool::Error> {
-    loop {
-        match ring.wait(1) {
-            Err(error) if error.is_interrupted() => {}
-            waited => return waited.map(drop),
         }
     }
 }

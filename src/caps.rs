@@ -229,16 +229,8 @@ fn answers(ring: &mut Ring<()>) -> Result<bool> {
     let mut batch = ring.batch();
     batch.nop().tag(TAG).push()?;
     batch.submit()?;
-    loop {
-        match ring.wait(1) {
-            Ok(mut done) => {
-                let done = done.next();
-                return Ok(done.is_some_and(|d| d.tag == TAG && d.result.is_ok_and(|n| n == 0)));
-            }
-            Err(error) if error.is_interrupted() => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let done = ring.wait_through_signals(1)?.next();
+    Ok(done.is_some_and(|d| d.tag == TAG && d.result.is_ok_and(|n| n == 0)))
 }
 
 /// The refusal that says most: of the kernel's before the library's.

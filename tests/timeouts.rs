@@ -191,6 +191,14 @@ fn a_signal_ends_a_wait_with_a_time_and_loses_nothing() {
                 let error = ring.wait_timeout(all, LONG).unwrap_err();
                 assert!(error.is_interrupted(), "{error}");
                 assert_eq!(ring.peek().count(), already_there);
+                // Not one that is to go on.
+                let mut batch = ring.batch();
+                batch.timeout(Duration::from_millis(100)).tag(9).push().unwrap();
+                batch.submit().unwrap();
+                alarm();
+                let tags: Vec<_> =
+                    ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
+                assert_eq!(tags, [9]);
             }
         }
     });

@@ -14,7 +14,8 @@ impl<B: 'static> Ring<B> {
     ///
     /// # Errors
     /// If a signal comes before there are as many ([`Error::is_interrupted`]); nothing is lost
-    /// then, and [`peek`](Self::peek) has what is there. [`Cause::NotTheIssuer`] in another thread
+    /// then, and [`peek`](Self::peek) has what is there, or
+    /// [`wait_through_signals`](Self::wait_through_signals) goes on. [`Cause::NotTheIssuer`] in another thread
     /// than a single-issuer ring's.
     #[inline]
     pub fn wait(&mut self, n: u32) -> Result<Completions<'_, B>> {
@@ -23,6 +24,21 @@ impl<B: 'static> Ring<B> {
             return Ok(Completions::new(self));
         }
         self.wait_until(n, None)
+    }
+
+    /// As [`wait`](Self::wait), but a signal does not end it, once its handler has run. (Nor does the
+    /// kernel's own work for this thread, which ends a wait as a signal would on Linux 5.10.)
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), but for the signal.
+    #[inline]
+    pub fn wait_through_signals(&mut self, n: u32) -> Result<Completions<'_, B>> {
+        while let Err(error) = self.wait(n).map(drop) {
+            if !error.is_interrupted() {
+                return Err(error);
+            }
+        }
+        Ok(Completions::new(self))
     }
 
     /// As [`wait`](Self::wait), but no longer than `time`. What is there then is given out, which

@@ -14,19 +14,15 @@ pub(crate) fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
     routes_here(&config).into_iter().filter_map(claim).collect()
 }
 
-/// Waiting that only the end ends.
+/// Waiting that only the end ends, and that has one.
 pub(crate) trait WaitFor<B: 'static> {
-    /// As [`Ring::wait`], but it goes on where the kernel's own work for this task ended the wait as
-    /// a signal would (Linux 5.10).
+    /// As [`Ring::wait_through_signals`].
     fn wait_for(&mut self, n: u32) -> Completions<'_, B>;
 }
 
 impl<B: 'static> WaitFor<B> for Ring<B> {
     fn wait_for(&mut self, n: u32) -> Completions<'_, B> {
-        while let Err(error) = self.wait(n).map(drop) {
-            assert!(error.is_interrupted(), "{error}");
-        }
-        self.peek()
+        self.wait_through_signals(n).unwrap()
     }
 }
 

@@ -48,8 +48,7 @@ pub(crate) fn read(
             return Ok(share.sum());
         }
         let mut came = 0;
-        wait(ring)?;
-        for done in ring.peek() {
+        for done in ring.wait_through_signals(1)? {
             let buf = done.buf.unwrap_or_default();
             match done.result {
                 Ok(bytes) => {
@@ -64,15 +63,5 @@ pub(crate) fn read(
             spare.push(buf);
         }
         tell(came)?;
-    }
-}
-
-/// Waits for one completion at least; a signal in between does not count.
-fn wait(ring: &mut Ring<Vec<u8>>) -> Result<(), uring_pool::Error> {
-    loop {
-        match ring.wait(1) {
-            Err(error) if error.is_interrupted() => {}
-            other => return other.map(drop),
-        }
     }
 }
