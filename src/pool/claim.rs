@@ -90,7 +90,9 @@ impl Inner {
                     maker: Some(Process::current()),
                     maker_number: me,
                 };
-                Ok(Box::new(Held { registered, ..Held::new(ring, &self.config, ticket) }))
+                let mut held = Box::new(Held::new(ring, &self.config, ticket));
+                held.registered = registered;
+                Ok(held)
             }
             Err(error) => {
                 self.free(slot, generation, Last::NoRing);

@@ -111,7 +111,7 @@ pub(crate) unsafe fn open(
     among: Among,
 ) -> Result<OpenRing> {
     let mut again = false;
-    let (ring, waited) = patience::patiently(among, || {
+    let (mut ring, waited) = patience::patiently(among, || {
         // What failed may have written to the pages.
         if let (true, Some(memory)) = (again, memory) {
             memory.clear();
@@ -120,7 +120,8 @@ pub(crate) unsafe fn open(
         // SAFETY: forwarded to the caller; the memory is zeroed, at first by it, then by `clear`.
         unsafe { open_now(Library::at_hand(), config, layout, routes, learned, memory) }
     })?;
-    Ok(ring.having_waited(waited))
+    ring.has_waited(waited);
+    Ok(ring)
 }
 
 /// # Safety
@@ -138,6 +139,8 @@ unsafe fn open_now(
     let mut touched = false;
     for route in routes.best_first() {
         if let Some(known) = learned.refusal(route) {
+            // Mostly the only one, and as many rings keep it as there are.
+            refusals.reserve_exact(1);
             refusals.push(known);
             continue;
         }
@@ -158,9 +161,10 @@ unsafe fn open_now(
             unsafe { attempt_in(route, library, config, layout, memory) }
         };
         match attempt {
-            Ok(ring) => {
+            Ok(mut ring) => {
                 route::absolve_kernel(route, &mut refusals);
-                return Ok(ring.after(&refusals));
+                ring.comes_after(refusals);
+                return Ok(ring);
             }
             Err(Failed { cause, errno }) => {
                 touched |= cause != Cause::LibraryLacksInitMem;

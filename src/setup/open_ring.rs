@@ -18,7 +18,7 @@ pub(crate) struct OpenRing {
     route: Route,
     /// Bytes from the slot's start to the end of what the kernel uses; 0 if there is no slot.
     extent: usize,
-    refusals: Box<[Refusal]>,
+    refusals: Vec<Refusal>,
     waited: Duration,
 }
 
@@ -33,19 +33,17 @@ impl OpenRing {
     /// `raw` is an open ring that nobody else will close, by `route`; if that is a combined one,
     /// its memory stays mapped while the ring lives.
     pub(super) unsafe fn new(raw: sys::io_uring, route: Route, extent: usize) -> Self {
-        Self { raw, route, extent, refusals: Box::new([]), waited: Duration::ZERO }
+        Self { raw, route, extent, refusals: Vec::new(), waited: Duration::ZERO }
     }
 
-    /// The same ring, with what was refused before it was made.
-    pub(super) fn after(mut self, refusals: &[Refusal]) -> Self {
-        self.refusals = refusals.into();
-        self
+    /// Notes what was refused before it was made.
+    pub(super) fn comes_after(&mut self, refusals: Vec<Refusal>) {
+        self.refusals = refusals;
     }
 
-    /// The same ring, for whose locked memory one had to wait so long.
-    pub(super) fn having_waited(mut self, waited: Duration) -> Self {
+    /// Notes for how long one had to wait for its locked memory.
+    pub(super) fn has_waited(&mut self, waited: Duration) {
         self.waited = waited;
-        self
     }
 
     pub(crate) fn route(&self) -> Route {
