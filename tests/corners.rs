@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::rings::{all, number, one, rings};
 use common::sanitizer::{ADDRESS, VALGRIND, left_out};
-use common::{config, descriptors, pool_by, routes_here};
+use common::{config, descriptors, in_child, pool_by, routes_here};
 use uring_pool::{Buf, BufMut, Cause, PoolBuf, Ring, RingPool};
 
 /// A buffer that tells how many of its kind there are.
@@ -168,38 +168,43 @@ impl Parts {
 #[test]
 fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
     let (zero, (read, _write)) = (zero(), nix::unistd::pipe().unwrap());
-    for route in routes_here(&config(8)) {
-        let before = descriptors();
-        for order in orders(Parts::NUMBER) {
-            let of = Arc::new(());
-            let builder = RingPool::builder(config(8)).rings(2).buffers(2, 512).routes(&[route]);
-            let pool = builder.build().unwrap();
-            let mut busy = pool.claim::<Counted>().unwrap();
-            let mut batch = busy.batch();
-            batch.read(&read, Counted::new(&of)).push().unwrap();
-            batch.submit().unwrap();
-            let mut parts = Parts {
-                clone: Some(pool.clone()),
-                idle: Some(pool.claim().unwrap()),
-                buffer: Some(pool.buffer().unwrap()),
-                busy: Some(busy),
-                pool: Some(pool),
-            };
-            for which in &order {
-                parts.drop_one(*which);
-                if let Some(ring) = &mut parts.idle {
-                    let done = one!(*ring, |batch| batch.read_at(&zero, Counted::new(&of), 0));
-                    assert_eq!(number(&done), 64, "{order:?} after {which}");
+    // In a process of its own, whose descriptors are nobody else's.
+    let child = in_child(|| {
+        routes_here(&config(8)).into_iter().for_each(|route| {
+            let before = descriptors();
+            for order in orders(Parts::NUMBER) {
+                let of = Arc::new(());
+                let builder =
+                    RingPool::builder(config(8)).rings(2).buffers(2, 512).routes(&[route]);
+                let pool = builder.build().unwrap();
+                let mut busy = pool.claim::<Counted>().unwrap();
+                let mut batch = busy.batch();
+                batch.read(&read, Counted::new(&of)).push().unwrap();
+                batch.submit().unwrap();
+                let mut parts = Parts {
+                    clone: Some(pool.clone()),
+                    idle: Some(pool.claim().unwrap()),
+                    buffer: Some(pool.buffer().unwrap()),
+                    busy: Some(busy),
+                    pool: Some(pool),
+                };
+                for which in &order {
+                    parts.drop_one(*which);
+                    if let Some(ring) = &mut parts.idle {
+                        let done = one!(*ring, |batch| batch.read_at(&zero, Counted::new(&of), 0));
+                        assert_eq!(number(&done), 64, "{order:?} after {which}");
+                    }
+                    if let Some(buffer) = &mut parts.buffer {
+                        buffer.fill(*which as u8);
+                        assert!(buffer.iter().all(|byte| usize::from(*byte) == *which));
+                    }
                 }
-                if let Some(buffer) = &mut parts.buffer {
-                    buffer.fill(*which as u8);
-                    assert!(buffer.iter().all(|byte| usize::from(*byte) == *which));
-                }
+                assert_eq!(alive(&of), 0, "{order:?}");
             }
-            assert_eq!(alive(&of), 0, "{order:?}");
-        }
-        assert_eq!(descriptors(), before, "by the route {route}");
-    }
+            assert_eq!(descriptors(), before, "by the route {route}");
+        })
+    });
+    assert!(child.succeeded());
 }
 
 /// Every order of so many things.

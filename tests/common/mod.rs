@@ -5,6 +5,7 @@ pub(crate) mod direct;
 pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod refused;
+pub(crate) mod registered;
 pub(crate) mod relatives;
 pub(crate) mod rings;
 pub(crate) mod sanitizer;
