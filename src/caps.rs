@@ -1,4 +1,7 @@
 //! What the kernel and the library can do here, found out by trying.
+//!
+//! The one `unsafe` call here makes a ring in a region of this function's own; it guarantees that the
+//! ring is dropped before the region is.
 
 use std::fmt;
 

@@ -4,6 +4,8 @@
 //! out again when its process has ended, perhaps to a grandchild of that process, which then has a
 //! copy of all that its grandparent noted under the same id; in a process id namespace of its own a
 //! child may have its parent's id; and asking for it is a system call.
+//!
+//! It guarantees that what runs in a forked child only adds to an atomic.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::AtomicU32;

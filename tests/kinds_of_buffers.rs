@@ -1,10 +1,15 @@
-//! Buffers for direct I/O, and those of the crate `bytes`, by every route that there is.
+//! Buffers for direct I/O, shared and constant ones, and those of the crate `bytes`, by every route that
+//! there is.
 
 mod common;
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
 use common::config;
 use common::direct::direct_file;
-use common::rings::{one, rings};
+use common::rings::{WaitFor as _, one, rings};
 use uring_pool::{AlignedBuf, Vectored};
 
 const BLOCK: usize = 4096;
@@ -40,15 +45,39 @@ fn aligned_buffers_in_a_row_are_read_past_the_page_cache() {
     }
 }
 
+#[test]
+fn shared_and_static_bytes_are_written_and_a_share_is_kept_meanwhile() {
+    for (mut shared, mut constant) in
+        rings::<Arc<[u8]>>(config(8)).into_iter().zip(rings::<&'static [u8]>(config(8)))
+    {
+        let (read, write) = nix::unistd::pipe().unwrap();
+        let (mut read, mut full) = (File::from(read), File::from(write));
+        let room = nix::fcntl::fcntl(&full, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap();
+        full.write_all(&vec![1; room as usize]).unwrap();
+
+        let mut bytes: Arc<[u8]> = Arc::from([2; 50]);
+        let mut batch = shared.batch();
+        batch.write(&full, Arc::clone(&bytes)).push().unwrap();
+        batch.submit().unwrap();
+        assert_eq!(shared.peek().count(), 0, "the pipe is full");
+        assert!(Arc::get_mut(&mut bytes).is_none(), "the ring has a share");
+        read.read_exact(&mut vec![0; room as usize]).unwrap();
+        assert_eq!(shared.wait_for(1).next().unwrap().result.unwrap(), 50);
+        assert!(Arc::get_mut(&mut bytes).is_some(), "nobody else has one any more");
+
+        let done = one!(constant, |batch| batch.write(&full, b"constant"));
+        assert_eq!(done.buf, Some(&b"constant"[..]));
+        let mut text = [0; 58];
+        read.read_exact(&mut text).unwrap();
+        assert_eq!(text, [&[2; 50][..], b"constant"].concat()[..]);
+    }
+}
+
 #[cfg(feature = "bytes")]
 mod of_bytes {
-    use std::fs::File;
-    use std::io::{Read, Write};
-
     use bytes::{Bytes, BytesMut};
 
     use super::*;
-    use crate::common::rings::WaitFor as _;
 
     #[test]
     fn shared_bytes_are_written_and_are_nobodys_to_change_meanwhile() {

@@ -3,7 +3,8 @@
 //! A child of a process with several threads may do next to nothing before it ends: locks that
 //! another thread held are never released in it. So a fork here needs the proof that there is one
 //! thread, [`OneThread`]. The child is then as free as any process; it runs the closure it is
-//! given, and leaves by `_exit`, so that nothing of the parent's is flushed or dropped twice.
+//! given, and leaves by `_exit`, so that nothing of the parent's is flushed or dropped twice. That much
+//! this room guarantees, which may hold `unsafe`.
 #![allow(unsafe_code)]
 
 use std::io;

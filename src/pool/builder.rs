@@ -1,4 +1,7 @@
 //! A pool's settings, and how it is put together.
+//!
+//! Its one `unsafe` function takes memory of the caller's, who answers for it; it guarantees that no more
+//! of it is used than it was told.
 
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;

@@ -1,4 +1,7 @@
 //! What handles and claimed rings share.
+//!
+//! The `unsafe` calls here hand pieces of the region to the tables and to rings; it guarantees that
+//! each piece has one user, and that the region is dropped last.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
 //! A buffer that begins where direct I/O wants it to.
+//!
+//! This room may hold `unsafe`: it allocates by hand. It guarantees that the bytes are allocated, set,
+//! and freed as they were allocated, for as long as the buffer lives.
 #![allow(unsafe_code)]
 
 use std::alloc::{self, Layout};

@@ -1,4 +1,7 @@
 //! What a ring tells of itself.
+//!
+//! This room may hold `unsafe`: it lends the ring's descriptor. It guarantees that it is open for as
+//! long as it is lent.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;

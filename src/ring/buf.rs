@@ -1,4 +1,7 @@
 //! Buffers that can be lent to the kernel.
+//!
+//! This room may hold `unsafe`: it says of types that their bytes stay where they are when the value
+//! moves. It guarantees that of each of them.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;

@@ -2,6 +2,9 @@
 //!
 //! liburing submits a timeout request there, which stays behind if the wait ends earlier, and takes
 //! places in both queues. An epoll that tells every change of the ring's descriptor does without.
+//!
+//! This room may hold `unsafe`: it makes system calls. It guarantees that the kernel is given
+//! descriptors that are open, and locals that outlive the call.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

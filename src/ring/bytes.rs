@@ -1,4 +1,7 @@
 //! Buffers of the crate `bytes`.
+//!
+//! This room may hold `unsafe`: it says of their types that their bytes stay where they are when the
+//! value moves, and that nobody else changes what is read into. It guarantees that of each of them.
 #![allow(unsafe_code)]
 
 use ::bytes::{Bytes, BytesMut};

@@ -1,4 +1,7 @@
 //! What only the kernel can do: submitting, and waiting.
+//!
+//! This room may hold `unsafe`: it makes the one system call of the hot path. It guarantees that it is
+//! for this ring, whichever thread calls, and that its argument outlives the call.
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,7 @@
 //! What a request has besides its buffer, and what becomes of it.
+//!
+//! This room may hold `unsafe`: it makes descriptors of numbers that the kernel gave, or did not take.
+//! It guarantees that each becomes one owner's, once.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};

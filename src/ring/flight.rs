@@ -1,4 +1,8 @@
 //! The table of requests under way: what belongs to which `user_data`.
+//!
+//! This room may hold `unsafe`: it leaves an empty table to whoever comes next. It guarantees that
+//! entries never move while a request is in, and that nothing of a request is left in what it gives
+//! away.
 
 use std::os::fd::OwnedFd;
 

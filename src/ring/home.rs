@@ -15,7 +15,7 @@ pub(crate) struct Ticket {
     pub(crate) slot: u32,
     /// Counts the rings made in the slot; relatives know by it whether theirs is still the one.
     pub(crate) generation: u32,
-    /// The process that made the ring, and alone may put another in its place.
+    /// The process that made the ring: while nobody uses it, that alone puts another in its place.
     pub(crate) maker: Option<Process>,
     /// The maker's number among the pool's processes.
     pub(crate) maker_number: u32,

@@ -1,4 +1,7 @@
 //! How a ring is left: what is under way is brought home, or its buffers are never freed.
+//!
+//! This room may hold `unsafe`: it takes fields out of a value that is being dropped. It guarantees
+//! that each is taken once, and that what the kernel may still use is never freed.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;

@@ -4,6 +4,10 @@
 //! liburing's: a CQ tail is loaded with acquire before the entries are read, a CQ head is stored
 //! with release after, and the SQ needs no more than that on a ring without a kernel thread that
 //! submits (`IORING_SETUP_SQPOLL`, which this crate does not offer).
+//!
+//! This room may hold `unsafe`: it reads and writes entries that are shared with the kernel. It
+//! guarantees that no index leaves them, whatever stands in the shared memory, and that an entry is
+//! touched only by the side whose it is.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;

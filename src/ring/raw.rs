@@ -3,6 +3,9 @@
 //! Nothing is kept of a request, and nothing is looked up: the SQE goes into its place, and the
 //! completion comes out as the kernel wrote it. Counters and addresses are copied, so that they stay
 //! in registers: what is shared is written when a batch is submitted, and when one is reaped.
+//!
+//! This room may hold `unsafe`: it writes SQEs of its caller's. It guarantees what `queues` does, and
+//! that what was not submitted the kernel never sees.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;

@@ -1,4 +1,7 @@
 //! Buffers in several pieces.
+//!
+//! This room may hold `unsafe`: it describes buffers to the kernel by their addresses. It guarantees
+//! that description and bytes stay where they are when the value moves.
 #![allow(unsafe_code)]
 
 use std::fmt;

@@ -1,5 +1,8 @@
 //! The route `direct`: `io_uring_setup(2)` with `IORING_SETUP_NO_MMAP`, and liburing's
 //! `struct io_uring` filled by hand, so that liburing 2.0 to 2.4 work on it too.
+//!
+//! This room may hold `unsafe`: it has the kernel write into memory, and fills a C struct with
+//! addresses. It guarantees that all of them lie where the kernel said, inside the slot.
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;

@@ -1,4 +1,7 @@
 //! The route `init_mem`: `io_uring_queue_init_mem`, as PostgreSQL does it.
+//!
+//! This room may hold `unsafe`: it has the library set a ring up in a slot. It guarantees that one
+//! which does not lie there is undone before anybody uses it.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint, c_void};

@@ -1,4 +1,7 @@
 //! Whether this kernel puts rings into memory it is given, and whether it may be asked to.
+//!
+//! This room may hold `unsafe`: it makes a ring to see whether one can be made. It guarantees that the
+//! ring has memory of its own, and is gone before that is.
 #![allow(unsafe_code)]
 
 use super::{SlotMemory, direct};

@@ -1,5 +1,8 @@
 //! A ring that is set up: liburing's `struct io_uring`, how it came to be, and how it is taken
 //! down.
+//!
+//! This room may hold `unsafe`: it closes what was opened. It guarantees that this happens once, and
+//! that memory which was given is left alone.
 #![allow(unsafe_code)]
 
 use std::os::fd::RawFd;

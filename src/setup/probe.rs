@@ -1,4 +1,7 @@
 //! Which operations the kernel supports (`IORING_REGISTER_PROBE`, Linux 5.6).
+//!
+//! This room may hold `unsafe`: it calls liburing. It guarantees that what that allocates is freed
+//! once, by it.
 #![allow(unsafe_code)]
 
 use liburing_sys as sys;

@@ -1,5 +1,8 @@
 //! What can be registered with a ring, so that it is looked up once and not for each request: buffers,
 //! files, and the ring's own descriptor with a thread.
+//!
+//! This room may hold `unsafe`: it makes system calls. It guarantees that their arguments are what the
+//! operation reads and writes, and outlive the call; for buffers' memory, the callers answer.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;

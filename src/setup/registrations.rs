@@ -1,4 +1,7 @@
 //! What this kernel lets one register with a ring, found out by trying.
+//!
+//! This room may hold `unsafe`: it registers a page, to see whether that can be done. It guarantees
+//! that no request is made of it, and that it is unregistered before it is unmapped.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;

@@ -1,4 +1,7 @@
 //! The route `separate`: what liburing does by itself, two mappings a ring.
+//!
+//! This room may hold `unsafe`: it has liburing map a ring, and unmaps it. It guarantees that what is
+//! unmapped is what liburing mapped for this ring, all of it.
 #![allow(unsafe_code)]
 
 use liburing_sys as sys;

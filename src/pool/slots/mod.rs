@@ -4,6 +4,8 @@
 //! on it (`words`). The other is each process's own: the rings that it has a descriptor for
 //! (`kept`). Whoever has claimed a slot's word may touch its entry in the private table, and
 //! nobody else. What is here is checked over all its interleavings (`model`).
+//!
+//! The one `unsafe` call here is passed on; it guarantees nothing that its caller does not.
 
 mod kept;
 #[cfg(all(test, uring_pool_model))]

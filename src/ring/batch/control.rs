@@ -8,7 +8,8 @@ use crate::ring::flight::Request;
 use crate::ring::op::{self, Sqe};
 
 impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
-    /// A request that does nothing (`IORING_OP_NOP`).
+    /// A request that does nothing, as
+    /// [io_uring_prep_nop(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_nop.3.html) has it.
     #[doc(alias = "IORING_OP_NOP")]
     #[inline(always)]
     pub fn nop(&mut self) -> Prepared<'_, 'r, 'fd, B> {
@@ -53,7 +54,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         self.keeping(op::cancel(request.0), Extra::None)
     }
 
-    /// Cancels every request of the ring that was submitted before (`IORING_ASYNC_CANCEL_ANY`,
+    /// Cancels every request of the ring that was submitted before (`IORING_ASYNC_CANCEL_ANY` of
+    /// [io_uring_prep_cancel(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_cancel.3.html),
     /// Linux 5.19; the error `EINVAL` before). The result is how many.
     #[doc(alias = "IORING_ASYNC_CANCEL_ANY")]
     pub fn cancel_all(&mut self) -> Prepared<'_, 'r, 'fd, B> {

@@ -70,7 +70,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     /// ([`RingPool::buffer`](crate::RingPool::buffer)), which is registered with the ring: the
     /// kernel need not pin its pages for this request. With another buffer, or where they could not
     /// be registered ([`Ring::has_registered_buffers`](crate::Ring::has_registered_buffers)), it is
-    /// `read_at`.
+    /// `read_at`. See
+    /// [io_uring_prep_read_fixed(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_read_fixed.3.html).
     #[doc(alias = "IORING_OP_READ_FIXED")]
     #[inline(always)]
     pub fn read_fixed(
@@ -89,7 +90,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
     }
 
     /// As [`write_at`](Self::write_at), from a buffer of the pool's, as
-    /// [`read_fixed`](Self::read_fixed).
+    /// [`read_fixed`](Self::read_fixed). See
+    /// [io_uring_prep_write_fixed(3)](https://man7.org/linux/man-pages/man3/io_uring_prep_write_fixed.3.html).
     #[doc(alias = "IORING_OP_WRITE_FIXED")]
     #[inline(always)]
     pub fn write_fixed(
@@ -168,7 +170,8 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         self.on_shared(file, |fd| op::fsync(fd, false))
     }
 
-    /// As [`fsync`](Self::fsync), but only the metadata that reading the data back needs
+    /// As [`fsync`](Self::fsync), but only the metadata that reading the data back needs, as
+    /// [fdatasync(2)](https://man7.org/linux/man-pages/man2/fdatasync.2.html) does
     /// (`IORING_FSYNC_DATASYNC`).
     #[doc(alias = "IORING_FSYNC_DATASYNC")]
     pub fn fdatasync(&mut self, file: &impl Shared) -> Prepared<'_, 'r, 'fd, B> {

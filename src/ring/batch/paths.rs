@@ -1,4 +1,7 @@
 //! Operations on names of files, and on descriptors as such.
+//!
+//! This room may hold `unsafe`: it writes a path into a buffer. It guarantees that it stays inside the
+//! buffer, which is not the kernel's yet.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;

@@ -1,4 +1,7 @@
 //! The door for what has no method here.
+//!
+//! This room may hold `unsafe`: it takes a request that its caller answers for. It guarantees what is
+//! guaranteed for all others of the buffer that comes along.
 #![allow(unsafe_code)]
 
 use liburing_sys as sys;
