@@ -213,6 +213,7 @@ mod tests {
     /// Where liburing itself can do it, it must come to the same struct.
     #[cfg(have_init_mem)]
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn the_hand_filled_struct_is_what_liburing_fills() {
         use crate::region::{Region, page_size};
         use crate::setup::init_mem;

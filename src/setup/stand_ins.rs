@@ -196,6 +196,7 @@ fn a_ring_is_taken_where_it_lies_whatever_size_the_library_returned() {
 
 /// 2.5 to 2.8 count SQEs of 64 bytes each, `SQE128` or not.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn rings_placed_inside_doubled_sqes_are_undone_and_made_directly() {
     if linux_before(6, 10) {
         // Doubled SQEs are two pages, which must be contiguous there: a matter of luck.
