@@ -6,50 +6,15 @@ use std::fs::File;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use common::counted::{Counted, alive};
 use common::rings::{number, one, rings};
 use common::sanitizer::{ADDRESS, VALGRIND, left_out};
 use common::{config, descriptors, in_child, pool_by, routes_here};
-use uring_pool::{Buf, BufMut, Cause, PoolBuf, Ring, RingPool};
-
-/// A buffer that tells how many of its kind there are.
-#[derive(Debug)]
-struct Counted {
-    bytes: Vec<u8>,
-    _alive: Arc<()>,
-}
+use uring_pool::{Buf as _, Cause, Completion, PoolBuf, Ring, RingPool};
 
 const LOST: &str = "what is lost on purpose is told as a leak";
-
-impl Counted {
-    fn new(alive: &Arc<()>) -> Self {
-        Self { bytes: vec![0; 64], _alive: Arc::clone(alive) }
-    }
-}
-
-#[allow(unsafe_code)]
-// SAFETY: the bytes are a vector's, which keeps them where they are.
-unsafe impl Buf for Counted {
-    fn stable_ptr(&self) -> *const u8 {
-        self.bytes.stable_ptr()
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-#[allow(unsafe_code)]
-// SAFETY: as above.
-unsafe impl BufMut for Counted {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.bytes.stable_mut_ptr()
-    }
-}
-
-fn alive(of: &Arc<()>) -> usize {
-    Arc::strong_count(of) - 1
-}
 
 fn zero() -> File {
     File::open("/dev/zero").unwrap()
@@ -87,8 +52,10 @@ fn a_forgotten_ring_with_requests_under_way_disturbs_nobody() {
         let (read, write) = nix::unistd::pipe().unwrap();
         let mut ring = pool.claim::<Counted>().unwrap();
         let slot = ring.slot();
+        let buf = Counted::new(&of);
+        let bytes = buf.stable_ptr().cast::<[u8; 64]>();
         let mut batch = ring.batch();
-        batch.read(&read, Counted::new(&of)).push().unwrap();
+        batch.read(&read, buf).push().unwrap();
         batch.submit().unwrap();
         std::mem::forget(ring);
         for _ in 0..4 {
@@ -105,6 +72,22 @@ fn a_forgotten_ring_with_requests_under_way_disturbs_nobody() {
         assert_eq!(alive(&of), 1);
         drop(first);
         drop(pool);
+        assert!(comes_to_be(bytes, [7; 64]), "by the route {route}");
+    }
+}
+
+/// Whether the kernel fills a forgotten buffer so within a few seconds.
+fn comes_to_be(bytes: *const [u8; 64], so: [u8; 64]) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        #[allow(unsafe_code)]
+        // SAFETY: whose bytes they are was forgotten, so they are never freed; bytes have any value;
+        // and the kernel's own writing is not this language's.
+        let filled = unsafe { bytes.read_volatile() } == so;
+        if filled || Instant::now() >= deadline {
+            return filled;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -130,13 +113,20 @@ fn a_panic_between_push_and_submit_gives_everything_back() {
 struct Parts {
     pool: Option<RingPool>,
     clone: Option<RingPool>,
-    busy: Option<Ring<Counted>>,
+    busy: Option<Ring<PoolBuf>>,
     idle: Option<Ring<Counted>>,
     buffer: Option<PoolBuf>,
+    done: Option<Completion<PoolBuf>>,
 }
 
 impl Parts {
-    const NUMBER: usize = 5;
+    const NUMBER: usize = 6;
+
+    /// Buffers that are in somebody's hands, if there is a pool to be asked.
+    fn buffers_in_use(&self) -> Option<usize> {
+        let pool = self.pool.as_ref().or(self.clone.as_ref())?;
+        Some(pool.stats().buffers?.in_use)
+    }
 
     fn drop_one(&mut self, which: usize) {
         match which {
@@ -144,7 +134,8 @@ impl Parts {
             1 => self.clone = None,
             2 => self.busy = None,
             3 => self.idle = None,
-            _ => self.buffer = None,
+            4 => self.buffer = None,
+            _ => self.done = None,
         }
     }
 }
@@ -159,17 +150,21 @@ fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
             for order in orders(Parts::NUMBER) {
                 let of = Arc::new(());
                 let builder =
-                    RingPool::builder(config(8)).rings(2).buffers(2, 512).routes(&[route]);
+                    RingPool::builder(config(8)).rings(2).buffers(3, 512).routes(&[route]);
                 let pool = builder.build().unwrap();
-                let mut busy = pool.claim::<Counted>().unwrap();
+                let mut busy = pool.claim().unwrap();
+                let mut done = one!(busy, |batch| batch.read_fixed(&zero, buffer(&pool), 0));
+                assert_eq!(number(&done), 512);
+                done.buf.as_mut().unwrap().fill(99);
                 let mut batch = busy.batch();
-                batch.read(&read, Counted::new(&of)).push().unwrap();
+                batch.read_fixed(&read, buffer(&pool), 0).push().unwrap();
                 batch.submit().unwrap();
                 let mut parts = Parts {
                     clone: Some(pool.clone()),
                     idle: Some(pool.claim().unwrap()),
-                    buffer: Some(pool.buffer().unwrap()),
+                    buffer: Some(buffer(&pool)),
                     busy: Some(busy),
+                    done: Some(done),
                     pool: Some(pool),
                 };
                 for which in &order {
@@ -182,6 +177,14 @@ fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
                         buffer.fill(*which as u8);
                         assert!(buffer.iter().all(|byte| usize::from(*byte) == *which));
                     }
+                    let users =
+                        [parts.busy.is_some(), parts.buffer.is_some(), parts.done.is_some()];
+                    let in_use = users.into_iter().filter(|holds| *holds).count();
+                    let counted = parts.buffers_in_use();
+                    assert_eq!(counted.unwrap_or(in_use), in_use, "{order:?} after {which}");
+                    if let Some(buffer) = parts.done.as_ref().and_then(|done| done.buf.as_ref()) {
+                        assert!(buffer.iter().all(|byte| *byte == 99), "{order:?} after {which}");
+                    }
                 }
                 assert_eq!(alive(&of), 0, "{order:?}");
             }
@@ -189,6 +192,10 @@ fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
         })
     });
     assert!(child.succeeded());
+}
+
+fn buffer(of: &RingPool) -> PoolBuf {
+    of.buffer().unwrap()
 }
 
 /// Every order of so many things.

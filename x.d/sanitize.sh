@@ -14,7 +14,7 @@ valgrind_numbers="URING_POOL_KILLS=10 URING_POOL_ROUNDS=1000 URING_POOL_CLAIMS=2
 # AddressSanitizer's leak checker, who leaves by _exit is not asked.)
 valgrind_alone="caps io kinds_of_buffers leaks memory one_mapping packed push_raw raw_queues recycle threads"
 # Nor is `links`: a wait with a time may end early there, and then buffers are left behind as they should.
-valgrind_forking="lib buffers corners dead files fork kill leave links plan raw registered registered_ring sockets"
+valgrind_forking="lib buffers corners corners_leave corners_panic corners_submit dead files fork kill leave links plan raw registered registered_ring sockets"
 
 why_not_under_valgrind() { # TEST
     case $1 in

@@ -1,6 +1,7 @@
 //! What several of the tests need.
 #![allow(dead_code)]
 
+pub(crate) mod counted;
 pub(crate) mod direct;
 pub(crate) mod live;
 pub(crate) mod memory;

@@ -15,6 +15,21 @@ pub(crate) fn refuse_setups(errno: Errno) {
     install(libc::SECCOMP_RET_ERRNO | errno as u32, 0);
 }
 
+/// From now on each `io_uring_enter` of this process that is to submit so many SQEs ends with `errno`.
+pub(crate) fn refuse_submissions_of(sqes: u32, errno: Errno) {
+    // The lower half of the second argument, in `struct seccomp_data`.
+    let to_submit = if cfg!(target_endian = "little") { 24 } else { 28 };
+    let mut program = [
+        load_number(),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_io_uring_enter as u32, 0, 3),
+        load(to_submit),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, sqes, 0, 1),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    install_program(&mut program, 0);
+}
+
 /// One call of `io_uring_setup`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
@@ -115,7 +130,12 @@ fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 
 /// The first word of `struct seccomp_data` is the system call's number.
 fn load_number() -> libc::sock_filter {
-    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0)
+    load(0)
+}
+
+/// The word of it at this offset.
+fn load(at: u32) -> libc::sock_filter {
+    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0)
 }
 
 fn install_program(steps: &mut [libc::sock_filter], flags: libc::c_ulong) -> c_int {
