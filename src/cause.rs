@@ -165,11 +165,11 @@ pub enum Cause {
 
     /// `EMFILE` to a table of registered files.
     #[error(
-        "a table of registered files may be no longer than the process may have descriptors: \
-         {limit} (RLIMIT_NOFILE; and before Linux 5.19 no longer than 32768)"
+        "a table of registered files may be no longer than {limit} here: the descriptors that this \
+         process may have (RLIMIT_NOFILE), and before Linux 5.19 32768"
     )]
     FileTableTooLong {
-        /// The soft limit in force.
+        /// The soft limit in force, or the kernel's.
         limit: u64,
     },
 

@@ -157,16 +157,43 @@ fn a_ring_in_no_pool_is_a_childs_own_once_it_is_adopted() {
     let mut ring = Ring::<()>::open(&config(8)).unwrap();
     answers(&mut ring, 1);
     let child = in_child(|| {
-        // SAFETY: the parent leaves it alone until the child has ended.
+        // SAFETY: the parent leaves it alone until it adopts it, when the child has ended.
         unsafe { ring.adopt() }.unwrap();
         answers(&mut ring, 2);
     });
     assert!(child.succeeded());
+    // SAFETY: the child has ended, and had nothing under way.
+    unsafe { ring.adopt() }.unwrap();
     answers(&mut ring, 3);
     let pool = pool_by(Route::Separate, config(8), 1);
     let mut claimed = pool.claim::<()>().unwrap();
     // SAFETY: it is refused.
     assert!(matches!(unsafe { claimed.adopt() }.unwrap_err().cause(), Cause::Invalid(_)));
+}
+
+/// Whatever it has registered with it, the parent has nothing under way, and leaves the queues alone.
+#[test]
+fn a_parent_that_drops_its_copy_of_a_ring_leaves_the_child_that_adopted_it_its_completions() {
+    let mut ring = Ring::<()>::open(&config(8)).unwrap();
+    ring.reserve_files(1).unwrap();
+    let (mut here, mut there) = signals();
+    let child = in_child(|| {
+        // SAFETY: the parent only drops it, with nothing in flight.
+        unsafe { ring.adopt() }.unwrap();
+        let mut batch = ring.batch();
+        batch.nop().tag(7).push().unwrap();
+        batch.submit().unwrap();
+        there.write_all(b"!").unwrap();
+        // Until the parent has dropped its own.
+        there.read_exact(&mut [0]).unwrap();
+        let time = std::time::Duration::from_secs(10);
+        let tags: Vec<_> = ring.wait_timeout(1, time).unwrap().map(|done| done.tag).collect();
+        assert_eq!(tags, [7]);
+    });
+    here.read_exact(&mut [0]).unwrap();
+    drop(ring);
+    here.write_all(b"!").unwrap();
+    assert!(child.succeeded());
 }
 
 #[test]

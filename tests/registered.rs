@@ -177,6 +177,30 @@ fn a_request_of_a_registered_file_may_start_late_and_has_its_file_then() {
     }
 }
 
+/// As one of a builder does.
+#[test]
+fn a_ready_sqe_of_a_registered_file_keeps_its_place() {
+    #![allow(unsafe_code)]
+    for ring in rings::<Vec<u8>>(config(8)) {
+        let mut ring = with_room(ring, 1);
+        let file = ring.register_file(&tempfile::tempfile().unwrap()).unwrap();
+        let (theirs, mut ours) = UnixStream::pair().unwrap();
+        let theirs = Arc::new(theirs);
+        let mut sqe = sys::io_uring_sqe::default();
+        // IORING_OP_FSYNC, IOSQE_FIXED_FILE
+        (sqe.opcode, sqe.flags, sqe.fd) = (3, 1, file.index() as i32);
+        let mut batch = ring.batch();
+        batch.read(&theirs, vec![0; 1]).keep(&theirs).link().push().unwrap();
+        // SAFETY: it points to nothing.
+        unsafe { batch.push_raw(&sqe, 1, None) }.unwrap();
+        batch.submit().unwrap();
+        assert_eq!(refused(ring.unregister_file(file)), Cause::FileInUse);
+        ours.write_all(b"!").unwrap();
+        assert_eq!(all(&mut ring).iter().map(number).collect::<Vec<_>>(), [1, 0]);
+        ring.unregister_file(file).unwrap();
+    }
+}
+
 #[test]
 fn a_policy_that_leaves_requests_to_threads_counts_as_late() {
     for ring in rings::<Vec<u8>>(config(8)) {

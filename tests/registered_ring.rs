@@ -35,6 +35,27 @@ fn a_ring_registered_with_a_thread_is_not_looked_up_by_its_descriptor() {
     }
 }
 
+/// However often it goes to and fro, it takes one place.
+#[test]
+fn a_ring_that_several_threads_register_has_one_place_with_each() {
+    for mut ring in rings::<Vec<u8>>(config(8)) {
+        for _ in 0..20 {
+            if let Err(error) = ring.register_descriptor() {
+                return unsupported(error);
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| ring.register_descriptor().unwrap()).join().unwrap();
+            });
+        }
+        only_by_registration(&mut ring);
+        let mut others: Vec<_> =
+            (0..15).map(|_| Ring::<Vec<u8>>::open(&config(8)).unwrap()).collect();
+        for other in &mut others {
+            other.register_descriptor().unwrap();
+        }
+    }
+}
+
 /// A thread has 16 places. A ring that is dropped gives its own back, if it is dropped there.
 #[test]
 fn a_thread_has_sixteen_places_for_rings_and_gets_them_back() {

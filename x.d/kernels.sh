@@ -47,6 +47,7 @@ untested() { # KERNEL
     echo "cancel_all: needs Linux 5.19"
     echo "policies: workers are seen since Linux 5.12, and later ones leave /dev/zero to none"
     echo "SINGLE_ISSUER: needs Linux 6.0"
+    echo "a request without completion: needs Linux 5.17"
     echo "SQE128 and CQE32: need Linux 5.19"
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn fork(_: &OneThread, work: impl FnOnce() -> u8) -> Result<Child, Er
 }
 
 /// Makes an inherited ring this child's own: each worker takes the one of its number, and its
-/// parent leaves all of them alone until the workers have ended.
+/// parent leaves all of them alone, and drops them when the workers have ended.
 pub(crate) fn adopt<B>(ring: &mut Ring<B>) -> uring_pool::Result<()> {
     // SAFETY: as above. (`demo::crew` hands out the numbers.)
     unsafe { ring.adopt() }

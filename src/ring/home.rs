@@ -37,8 +37,8 @@ pub(crate) struct Held {
     pub(crate) registered: Option<ArenaId>,
     /// The files that its user has registered with it.
     pub(crate) files: Option<FileTable>,
-    /// The thread that its descriptor is registered with, and the number that it has there.
-    pub(crate) number: Option<(Thread, u32)>,
+    /// The threads that its descriptor is registered with, and the number that it has with each.
+    pub(crate) numbers: Vec<(Thread, u32)>,
     /// A table of requests, for its next user.
     pub(crate) spare: Option<Spare>,
 }
@@ -46,7 +46,15 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn new(ring: OpenRing, config: &RingConfig, ticket: Ticket) -> Self {
         let queues = Queues::new(ring.raw(), config);
-        Self { ring, queues, ticket, registered: None, files: None, number: None, spare: None }
+        Self {
+            ring,
+            queues,
+            ticket,
+            registered: None,
+            files: None,
+            numbers: Vec::new(),
+            spare: None,
+        }
     }
 
     /// Takes the queues as they are in the memory shared with relatives who may have used the

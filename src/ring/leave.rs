@@ -112,20 +112,28 @@ impl<B: 'static> Ring<B> {
         // In a forked child, requests and slot are the parent's.
         let inherited = self.is_inherited();
         let mut home = Vec::new();
-        if !inherited {
+        // With nothing in flight nothing is prepared, and the queues may be another's: a child that
+        // adopted the ring may go on with it.
+        if !inherited && self.flight.len() > 0 {
             self.bring_home(&mut home);
         }
         let drains = self.marks.contains(Marks::DRAINS);
         // SAFETY: taken once: only `drop` calls this, which runs once and then takes nothing.
         let mut held = unsafe { ManuallyDrop::take(&mut self.held) };
         // SAFETY: as above.
-        let mut flight = unsafe { ManuallyDrop::take(&mut self.flight) };
+        let flight = unsafe { ManuallyDrop::take(&mut self.flight) };
         let quiet = flight.len() == 0;
         let clean = if inherited {
             held.forget_what_is_registered();
             true
         } else {
             held.unregister(quiet)
+        };
+        let left = if quiet && !inherited {
+            flight.leave_to(&mut held.spare);
+            None
+        } else {
+            Some(flight)
         };
         match self.home.take() {
             Some(home) if inherited => home.close_copy(held),
@@ -137,11 +145,12 @@ impl<B: 'static> Ring<B> {
             Some(home) => home.abandon(held),
             None => drop(held),
         }
+        let Some(mut flight) = left else { return };
         if inherited {
             // This child's own copies, but not if they were read into past the page cache when it was
             // forked: before Linux 6.5 the page that is written to then may be the child's.
             flight.forget_buffers();
-        } else if !quiet {
+        } else {
             // The kernel may still read or write these buffers.
             std::mem::forget(flight);
         }

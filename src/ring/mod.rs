@@ -162,9 +162,12 @@ impl<B: 'static> Ring<B> {
     /// Makes a forked child's copy of a ring that is in no pool the child's own: the parent's is
     /// then the copy.
     ///
+    /// What is registered with the ring stays the parent's: this process registers no files with it, and
+    /// uses none.
+    ///
     /// # Safety
-    /// Neither parent nor sibling uses the ring, or drops it with requests in flight, as long as
-    /// this process does.
+    /// From now on, even when this process has ended, neither parent nor sibling uses the ring, unless
+    /// they adopt it in turn when nothing is under way on it, nor drops it with requests in flight.
     ///
     /// # Errors
     /// [`Cause::Invalid`] for a pool's ring, which only a claim makes one's own, and while requests

@@ -45,7 +45,8 @@ impl<B: 'static> Ring<B> {
     ///
     /// # Safety
     /// As for [`as_raw`](Self::as_raw): completions of requests made through
-    /// [`Batch`](crate::Batch) are not reaped here, and none of one's own is left behind.
+    /// [`Batch`](crate::Batch) are not reaped here, and none of one's own is left behind; nor is an SQE
+    /// that a submission left over, by forgetting the queues.
     #[inline]
     pub unsafe fn raw_queues(&mut self) -> RawQueues<'_> {
         self.drop_prepared();
@@ -110,7 +111,9 @@ impl RawQueues<'_> {
         submitted.map_err(|errno| system("cannot submit requests", errno))
     }
 
-    /// The completions that are there. Each one taken frees its place in the queue, at the latest
+    /// The completions that are there, without asking the kernel: where it waits for that (deferred
+    /// task work, a queue that overflew), [`submit_and_wait`](Self::submit_and_wait) has it post them.
+    /// Each one taken frees its place in the queue, at the latest
     /// when this is dropped; those not taken stay.
     #[inline]
     pub fn reap(&mut self) -> RawCompletions<'_> {

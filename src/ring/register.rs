@@ -11,8 +11,10 @@ use crate::error::{Cause, Error, Result};
 use crate::limits::Limits;
 use crate::thread::Thread;
 
-/// Most files in a table (`IORING_MAX_FIXED_FILES` in the kernel; 32768 before Linux 5.19).
+/// Most files in a table (`IORING_MAX_FIXED_FILES` in the kernel).
 const MOST_FILES: u32 = 1 << 20;
+/// The same before Linux 5.19.
+const MOST_FILES_ONCE: u64 = 1 << 15;
 
 impl<B: 'static> Ring<B> {
     /// Makes room for so many registered files, once for this value and before the first request:
@@ -43,6 +45,8 @@ impl<B: 'static> Ring<B> {
         self.held.ring.register_files(files).map_err(|errno| match errno {
             Errno::EMFILE => {
                 let limit = Limits::read().open_files.map_or(0, |limit| limit.soft);
+                // Else it is the kernel's own.
+                let limit = if u64::from(files) > limit { limit } else { MOST_FILES_ONCE };
                 Error::new(what(), Cause::FileTableTooLong { limit }).with_errno(Some(errno))
             }
             errno => system(&what(), errno),
@@ -111,9 +115,9 @@ impl<B: 'static> Ring<B> {
     /// kernel then saves looking it up with each submission and each wait. It is of use in processes
     /// of many threads, whose descriptors are in use by all of them.
     ///
-    /// In other threads the ring works as ever. Dropped in another one, it stays registered with
-    /// this one until that ends: a ring that is closed lives as long, in pages that the pool has
-    /// replaced, and one of the thread's 16 places is taken.
+    /// In other threads the ring works as ever, and can be registered with them, too. With those that
+    /// it is not dropped in it stays registered until they end: a ring that is closed lives as long, in
+    /// pages that the pool has replaced, and one of the thread's 16 places is taken.
     ///
     /// # Errors
     /// [`Cause::NotRegistrable`] before Linux 5.18; [`Cause::System`] with `EBUSY` if 16 rings are
@@ -130,7 +134,7 @@ impl<B: 'static> Ring<B> {
                 .with_errno(Some(errno)),
             errno => system(WHAT, errno),
         })?;
-        self.held.number = Some((Thread::current(), index));
+        self.held.numbers.push((Thread::current(), index));
         self.marks |= Marks::REGISTERED;
         Ok(())
     }
@@ -145,7 +149,17 @@ impl<B: 'static> Ring<B> {
 
 impl Held {
     fn is_registered_here(&self) -> bool {
-        self.number.is_some_and(|(thread, _)| thread == Thread::current())
+        self.number_here().is_some()
+    }
+
+    /// The number that the ring has with this thread. Mostly there is none with any.
+    #[inline]
+    fn number_here(&self) -> Option<u32> {
+        if self.numbers.is_empty() {
+            return None;
+        }
+        let here = Thread::current();
+        self.numbers.iter().find(|(thread, _)| *thread == here).map(|&(_, index)| index)
     }
 
     /// By which number the kernel knows the ring in this thread, and the flag that says which kind
@@ -153,31 +167,27 @@ impl Held {
     #[inline]
     pub(super) fn number(&self) -> (RawFd, libc::c_uint) {
         const REGISTERED_RING: libc::c_uint = 1 << 4;
-        match self.number {
-            Some((thread, index)) if thread == Thread::current() => {
-                // One of 16.
-                (index as RawFd, REGISTERED_RING)
-            }
-            _ => (self.ring.fd(), 0),
+        match self.number_here() {
+            // One of 16.
+            Some(index) => (index as RawFd, REGISTERED_RING),
+            None => (self.ring.fd(), 0),
         }
     }
 
     /// Undoes what the ring's user has registered; whether nothing of it is left in the ring. With
     /// requests under way, files stay, since before Linux 5.13 the kernel would wait for them.
     pub(super) fn unregister(&mut self, quiet: bool) -> bool {
-        if self.is_registered_here() {
-            if let Some((_, index)) = self.number {
-                // It is registered: it was, and only this thread can undo it.
-                let _ = self.ring.unregister_descriptor(index);
-            }
+        if let Some(index) = self.number_here() {
+            // It is registered: it was, and only this thread can undo it.
+            let _ = self.ring.unregister_descriptor(index);
         }
-        self.number = None;
+        self.numbers.clear();
         self.files.take().is_none() || quiet && self.ring.unregister_files().is_ok()
     }
 
     /// In a forked child: what is registered is the parent's, with the ring or with its thread.
     pub(super) fn forget_what_is_registered(&mut self) {
-        self.number = None;
+        self.numbers.clear();
         self.files = None;
     }
 }

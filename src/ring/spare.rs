@@ -30,8 +30,8 @@ impl Spare {
     pub(super) unsafe fn of<T: 'static>(vec: Vec<T>, number: u32) -> Self {
         let mut vec = ManuallyDrop::new(vec);
         Self {
-            // A vector's address is never null.
-            first: NonNull::from(vec.as_mut_slice()).cast(),
+            // Of all its room: a slice would reach only as far as what is in.
+            first: NonNull::new(vec.as_mut_ptr()).expect("a vector is never at null").cast(),
             len: vec.len(),
             capacity: vec.capacity(),
             number,
@@ -96,6 +96,8 @@ mod tests {
         let of = Rc::new(());
         let (vec, number) = spare(&of).take::<Rc<()>>().unwrap();
         assert_eq!((vec.len(), vec.capacity(), number, Rc::strong_count(&of)), (2, 10, 7, 3));
+        let mut vec = vec;
+        vec.push(Rc::clone(&of));
         drop(vec);
         assert!(spare(&of).take::<Rc<u8>>().is_none());
         assert_eq!(Rc::strong_count(&of), 1);

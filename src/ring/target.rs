@@ -38,7 +38,8 @@ pub struct RegisteredFile {
 }
 
 impl RegisteredFile {
-    /// Its number in the ring's table, for a ready SQE with `IOSQE_FIXED_FILE`.
+    /// Its number in the ring's table, for a ready SQE with `IOSQE_FIXED_FILE`
+    /// ([`Batch::push_raw`](crate::Batch::push_raw)).
     #[must_use]
     pub fn index(&self) -> u32 {
         self.index

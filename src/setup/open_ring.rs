@@ -138,13 +138,9 @@ pub(super) unsafe fn map_one_to_one(ring: &sys::io_uring, sq_len: u32) {
 /// # Safety
 /// `ring` is open, and nobody uses it hereafter.
 pub(super) unsafe fn close_descriptor(ring: &mut sys::io_uring) {
-    // A ring registered with its task would outlive its descriptor until the thread ends.
-    #[cfg(all(have_register_ring_fd, have_enter_ring_fd))]
-    if ring.enter_ring_fd != ring.ring_fd {
-        // SAFETY: the ring is open. Whoever registered it was to unregister it, in the thread that
-        // did; this mends it if that is the one that closes.
-        let _ = unsafe { sys::io_uring_unregister_ring_fd(ring) };
-    }
+    // Had somebody registered it with a thread (through the raw door) and not undone that, it would
+    // live on until the thread ends. It is not undone here: in another thread, or process, than that
+    // one the number is another ring's.
     // SAFETY: the descriptor is the ring's own, and nobody uses the ring hereafter.
     unsafe { libc::close(ring.ring_fd) };
     ring.ring_fd = -1;

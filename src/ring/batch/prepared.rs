@@ -25,7 +25,7 @@ pub(super) type Place<B> = fn(&mut Request<B>, &mut Sqe);
 
 /// Names a request of a ring, to [cancel](Batch::cancel) it.
 ///
-/// Once the request is complete it names nothing, for the next four thousand million requests that
+/// Once the request is complete it names nothing, for the next two thousand million requests that
 /// have the same place in the table. With another ring it means another request, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId(pub(super) u64);

@@ -6,8 +6,9 @@
 
 use liburing_sys as sys;
 
+use super::prepared::FIXED_FILE;
 use super::{Batch, Full, Prepared, RequestId};
-use crate::ring::extra::Extra;
+use crate::ring::extra::{Extra, Owner};
 use crate::ring::op::Sqe;
 
 impl<B: 'static> Batch<'_, '_, B> {
@@ -23,7 +24,9 @@ impl<B: 'static> Batch<'_, '_, B> {
     /// request completes unless its operation is known to copy it when it is submitted; so does
     /// its descriptor stay open. Memory that goes with it is in `buf`, or outlives the ring even
     /// if that is leaked. It neither uses nor changes what this crate keeps in the ring: requests
-    /// of its own, and the next user's of a pool's ring, which may find nothing registered.
+    /// of its own, and the next user's of a pool's ring, which may find nothing registered. A
+    /// registered file that it has in another place than the SQE's `fd` (a splice's source) stays
+    /// registered until it completes.
     ///
     /// # Errors
     /// [`Full`], with the buffer, as [`Prepared::push`] has it.
@@ -39,6 +42,10 @@ impl<B: 'static> Batch<'_, '_, B> {
         let sqe = unsafe { std::ptr::from_ref(sqe).cast::<Sqe>().read() };
         let mut prepared = self.keeping(sqe, Extra::None);
         prepared.request.buf = buf;
+        if sqe.flags & FIXED_FILE != 0 {
+            // So that its place is not given to another file.
+            prepared.request.extra = Extra::Keeps(Owner::Table { index: sqe.fd as u32 });
+        }
         Prepared::push(prepared.tag(tag))
     }
 }
