@@ -198,4 +198,4 @@ pub(super) fn cancel_any() -> Sqe {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

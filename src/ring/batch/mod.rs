@@ -167,3 +167,6 @@ impl<B: 'static> fmt::Debug for Batch<'_, '_, B> {
         f.debug_struct("Batch").field("ring", &self.ring).field("prepared", &self.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

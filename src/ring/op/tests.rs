@@ -10,7 +10,7 @@ use super::*;
 
 /// The SQE that one of liburing's `prep` functions fills. Where a release leaves bytes alone they
 /// are zeroes, as in the SQEs that are written here.
-fn theirs(user_data: u64, prep: impl FnOnce(*mut sys::io_uring_sqe)) -> Sqe {
+pub(in crate::ring) fn theirs(user_data: u64, prep: impl FnOnce(*mut sys::io_uring_sqe)) -> Sqe {
     let mut sqe = Sqe::default();
     prep(std::ptr::from_mut(&mut sqe).cast());
     Sqe { user_data, ..sqe }
