@@ -8,8 +8,8 @@
 
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use once_cell::race::OnceBox;
 
@@ -38,6 +38,8 @@ pub(super) struct Arena {
     shared: AtomicUsize,
     registered: AtomicUsize,
     refused: (AtomicUsize, OnceBox<Cause>),
+    /// They could not be registered once.
+    in_vain: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Arena {
             shared: AtomicUsize::new(0),
             registered: AtomicUsize::new(0),
             refused: (AtomicUsize::new(0), OnceBox::new()),
+            in_vain: AtomicBool::new(false),
         };
         // SAFETY: forwarded to the caller.
         arena.source = unsafe { arena.make_source(region, routes) };
@@ -102,7 +105,7 @@ impl Arena {
         let ring =
             unsafe { setup::open(&config, &layout, routes, &learned, Some(memory), Among::ALONE) };
         let mut ring = ring.ok()?;
-        (ring.may_clone_buffers() && self.register_with(&mut ring, Among::ALONE).is_ok())
+        (ring.may_clone_buffers() && self.register_with(&mut ring).is_ok())
             .then(|| Source { ring, owner: Process::current() })
     }
 
@@ -117,8 +120,7 @@ impl Arena {
             self.shared.fetch_add(1, Relaxed);
             return Some(self.id());
         }
-        let before = self.registered.load(Relaxed) as u64;
-        match self.register_with(ring, Among { rings: before + 1, open: before }) {
+        match self.register_with(ring) {
             Ok(()) => {
                 self.registered.fetch_add(1, Relaxed);
                 Some(self.id())
@@ -143,14 +145,17 @@ impl Arena {
         })
     }
 
-    fn register_with(&self, ring: &mut OpenRing, among: Among) -> Result<()> {
+    /// Waits once, should memory be short: rings do without if it is not to be had, and each of them
+    /// would wait.
+    fn register_with(&self, ring: &mut OpenRing) -> Result<()> {
         let pieces: Vec<libc::iovec> = self
             .layout
             .pieces()
             .map(|(offset, iov_len)| libc::iovec { iov_base: self.at(offset).cast(), iov_len })
             .collect();
         // SAFETY: as in `share_with`.
-        unsafe { ring.register_buffers(&pieces, among) }
+        unsafe { ring.register_buffers(&pieces, !self.in_vain.load(Relaxed)) }
+            .inspect_err(|_| self.in_vain.store(true, Relaxed))
     }
 
     fn at(&self, offset: usize) -> *mut u8 {

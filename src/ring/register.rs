@@ -16,6 +16,9 @@ const MOST_FILES: u32 = 1 << 20;
 /// The same before Linux 5.19.
 const MOST_FILES_ONCE: u64 = 1 << 15;
 
+/// Threads that a ring is known to be registered with; in those before them it goes by its descriptor.
+const MOST_THREADS: usize = 64;
+
 impl<B: 'static> Ring<B> {
     /// Makes room for so many registered files, once for this value and before the first request:
     /// [`register_file`](Self::register_file) fills it. When the ring is dropped they are
@@ -134,6 +137,10 @@ impl<B: 'static> Ring<B> {
                 .with_errno(Some(errno)),
             errno => system(WHAT, errno),
         })?;
+        // All of them are looked through, and threads that have ended do not say so.
+        if self.held.numbers.len() == MOST_THREADS {
+            self.held.numbers.remove(0);
+        }
         self.held.numbers.push((Thread::current(), index));
         self.marks |= Marks::REGISTERED;
         Ok(())

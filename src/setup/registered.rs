@@ -46,8 +46,8 @@ struct CloneBuffers {
 
 impl OpenRing {
     /// Registers these pieces of memory, numbered in this order (`IORING_REGISTER_BUFFERS`). Where
-    /// locked memory is short, though the pieces fit the limit as often as `among` says, it waits for
-    /// what closed rings have not given back yet.
+    /// locked memory is short, though the pieces fit the limit, the `patient` wait for what closed
+    /// rings have not given back yet.
     ///
     /// # Safety
     /// Whoever makes requests of registered buffers answers for what the kernel does to them: to
@@ -55,12 +55,12 @@ impl OpenRing {
     pub(crate) unsafe fn register_buffers(
         &mut self,
         pieces: &[libc::iovec],
-        among: Among,
+        patient: bool,
     ) -> Result<(), Error> {
         let bytes = pieces.iter().map(|piece| piece.iov_len as u64).sum();
         // Far fewer than 2^32: the kernel takes 2^14.
         let count = pieces.len() as u32;
-        let registered = patiently(among, || {
+        let mut attempt = || {
             // SAFETY: the ring is open, and the array is read during the call.
             let returned = unsafe {
                 sys::io_uring_register_buffers(self.raw_mut(), pieces.as_ptr().cast(), count)
@@ -69,8 +69,11 @@ impl OpenRing {
                 let cause = why_not_buffers(errno, bytes);
                 Error::new("cannot register buffers", cause).with_errno(Some(errno))
             })
-        });
-        registered.map(drop)
+        };
+        if !patient {
+            return attempt().map(drop);
+        }
+        patiently(Among::ALONE, attempt).map(drop)
     }
 
     pub(crate) fn unregister_buffers(&mut self) -> Result<(), Errno> {

@@ -6,7 +6,7 @@
 
 use nix::errno::Errno;
 
-use super::{Among, OpenRing};
+use super::OpenRing;
 use crate::region::{Memory, Region, page_size};
 
 /// What can be registered with a ring, so that the kernel looks it up once and not for each
@@ -48,7 +48,7 @@ fn one_page_of_buffers(ring: &mut OpenRing) -> Option<bool> {
     let at = page.at(0, page_size());
     let piece = libc::iovec { iov_base: at.as_ptr().cast(), iov_len: page_size() };
     // SAFETY: nobody makes requests of it before it is unregistered.
-    let registered = unsafe { ring.register_buffers(&[piece], Among::ALONE) };
+    let registered = unsafe { ring.register_buffers(&[piece], true) };
     match registered.map_err(|error| error.raw_os_error().map(Errno::from_raw)) {
         Ok(()) => Some(ring.unregister_buffers().is_ok()),
         Err(errno) => errno.and_then(|errno| told(Err(errno))),
