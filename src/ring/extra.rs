@@ -99,11 +99,12 @@ impl Extra {
         }
     }
 
-    /// The same, keeping this as it is.
+    /// The same, keeping this as it is, too.
     #[inline]
     pub(super) fn keeping(self, owner: Owner) -> Self {
         match self {
             Extra::Opens(_) => Extra::Opens(Some(owner)),
+            Extra::Keeps(other) => Extra::KeepsBoth(owner, other),
             _ => Extra::Keeps(owner),
         }
     }

@@ -129,7 +129,7 @@ impl<B: 'static> Ring<B> {
     pub fn register_descriptor(&mut self) -> Result<()> {
         const WHAT: &str = "cannot register the ring's descriptor with this thread";
         self.refuse_in_a_child(|| WHAT.to_owned())?;
-        if self.held.is_registered_here() {
+        if self.held.number_here().is_some() {
             return Ok(());
         }
         let index = self.held.ring.register_descriptor().map_err(|errno| match errno {
@@ -155,10 +155,6 @@ impl<B: 'static> Ring<B> {
 }
 
 impl Held {
-    fn is_registered_here(&self) -> bool {
-        self.number_here().is_some()
-    }
-
     /// The number that the ring has with this thread. Mostly there is none with any.
     #[inline]
     fn number_here(&self) -> Option<u32> {

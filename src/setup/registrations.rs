@@ -7,6 +7,7 @@
 use nix::errno::Errno;
 
 use super::OpenRing;
+use crate::error::Error;
 use crate::region::{Memory, Region, page_size};
 
 /// What can be registered with a ring, so that the kernel looks it up once and not for each
@@ -49,10 +50,8 @@ fn one_page_of_buffers(ring: &mut OpenRing) -> Option<bool> {
     let piece = libc::iovec { iov_base: at.as_ptr().cast(), iov_len: page_size() };
     // SAFETY: nobody makes requests of it before it is unregistered.
     let registered = unsafe { ring.register_buffers(&[piece], true) };
-    match registered.map_err(|error| error.raw_os_error().map(Errno::from_raw)) {
-        Ok(()) => Some(ring.unregister_buffers().is_ok()),
-        Err(errno) => errno.and_then(|errno| told(Err(errno))),
-    }
+    let errno = |error: Error| error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+    told(registered.map_err(errno)).map(|works| works && ring.unregister_buffers().is_ok())
 }
 
 /// Whether it works, unless something else was in the way than the kernel.

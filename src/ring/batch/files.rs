@@ -1,7 +1,6 @@
 //! Operations on a file's bytes.
 
 use super::{Batch, Prepared};
-use crate::ring::extra::Extra;
 use crate::ring::flight::Request;
 use crate::ring::op::{self, Sqe};
 use crate::ring::policy::Transfer;
@@ -236,12 +235,12 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         if from.registered().is_some() {
             bits |= FROM_REGISTERED;
         }
-        let refused = from.registered().and_then(|file| self.missing(file));
+        let refused = self.missing(from);
         let source = from.owner();
         let end = |number, offset: Option<u64>| (number, offset.unwrap_or(u64::MAX));
         let from = end(source.number(), from_offset);
         let mut prepared = self.on_shared(to, |to| op::splice(from, end(to, to_offset), len, bits));
-        prepared.request.extra = Extra::KeepsBoth(source, to.owner());
+        prepared.request.extra = prepared.request.extra.keeping(source);
         prepared.refused = prepared.refused.or(refused);
         prepared
     }

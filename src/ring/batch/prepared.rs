@@ -11,7 +11,7 @@ use crate::ring::flight::Request;
 use crate::ring::op::Sqe;
 use crate::ring::policy::{AsyncPolicy, Transfer};
 use crate::ring::target::sealed::{On, Share};
-use crate::ring::{Held, Marks, RegisteredFile, Ring};
+use crate::ring::{Held, Marks, Ring};
 
 /// `IOSQE_*`.
 pub(super) const FIXED_FILE: u8 = 1 << 0;
@@ -56,7 +56,8 @@ impl<B: 'static> Prepared<'_, '_, '_, B> {
 
     /// Keeps a share of the descriptor's owner until the request completes, so that it may
     /// [start late](Batch#requests-that-start-late). Without effect on a request whose descriptor
-    /// is kept anyway, or that has none, and on one of a [`RegisteredFile`].
+    /// is kept anyway, or that has none, and on one of a
+    /// [`RegisteredFile`](crate::RegisteredFile).
     ///
     /// `owner` must be what the request was given; [`push`](Self::push) refuses another.
     #[inline(always)]
@@ -230,7 +231,7 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         sqe: impl FnOnce(RawFd) -> Sqe,
     ) -> Prepared<'_, 'r, 'fd, B> {
         let file = target.registered();
-        let refused = file.and_then(|file| self.missing(file));
+        let refused = self.missing(target);
         let prepared = self.keeping(sqe(target.number()), Extra::None);
         let place_of_file = file.map(|file| file.index);
         Prepared { borrows: file.is_none(), place_of_file, refused, ..prepared }
@@ -243,19 +244,19 @@ impl<'r, 'fd, B: 'static> Batch<'r, 'fd, B> {
         target: &impl Share,
         sqe: impl FnOnce(RawFd) -> Sqe,
     ) -> Prepared<'_, 'r, 'fd, B> {
-        let file = target.registered();
-        let refused = file.and_then(|file| self.missing(file));
+        let refused = self.missing(target);
         let owner = target.owner();
         let mut sqe = sqe(owner.number());
-        if file.is_some() {
+        if target.registered().is_some() {
             sqe.flags |= FIXED_FILE;
         }
         Prepared { refused, ..self.keeping(sqe, Extra::Keeps(owner)) }
     }
 
-    /// Why a registered file is none of this ring's.
-    #[inline]
-    pub(super) fn missing(&self, file: RegisteredFile) -> Option<Cause> {
+    /// Why there can be no request of it: a registered file that is none of this ring's.
+    #[inline(always)]
+    pub(super) fn missing(&self, target: &impl On) -> Option<Cause> {
+        let file = target.registered()?;
         let files = &self.ring.held.files;
         let has = files.as_ref().is_some_and(|files| files.has(file));
         (!has).then_some(Cause::FileNotRegistered)

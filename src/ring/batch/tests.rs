@@ -104,6 +104,23 @@ proptest! {
 
     #[test]
     #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn buffers_of_the_pools_are_put_into_the_queue_as_liburing_does(off in any::<u64>()) {
+        let config = RingConfig::new(8).unwrap();
+        let pool = RingPool::builder(config).rings(1).buffers(1, 4096).build().unwrap();
+        let (mut ring, file) = (pool.claim::<PoolBuf>().unwrap(), File::open("/dev/null").unwrap());
+        prop_assert!(ring.has_registered_buffers());
+        let fd = file.as_raw_fd();
+        let buf = || pool.buffer().map(|buf| (buf.stable_ptr().cast_mut().cast(), buf)).unwrap();
+        let (at, b) = buf();
+        same!(ring, 0, |batch, key| batch.read_fixed(&file, b, off),
+            io_uring_prep_read_fixed(fd, at, 4096, off as _, 0));
+        let (at, b) = buf();
+        same!(ring, 0, |batch, key| batch.write_fixed(&file, b, off),
+            io_uring_prep_write_fixed(fd, at, 4096, off as _, 0));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn operations_on_files_are_put_into_the_queue_as_liburing_does(
         off in any::<u64>(), long in any::<u64>(), len in any::<u32>(), bits in any::<u32>(),
     ) {
@@ -242,33 +259,6 @@ fn a_registered_file_is_put_into_the_queue_by_its_place_and_with_its_flag() {
         assert_eq!(flags, if to { FIXED_FILE } else { 0 });
         assert_eq!(op_flags, none.bits() | if from { FROM_REGISTERED } else { 0 });
     }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "asks the kernel")]
-fn a_buffer_of_the_pools_is_put_into_the_queue_as_liburing_does() {
-    let config = RingConfig::new(8).unwrap();
-    let pool = RingPool::builder(config).rings(1).buffers(4, 4096).build().unwrap();
-    let (mut ring, file) = (pool.claim::<PoolBuf>().unwrap(), File::open("/dev/null").unwrap());
-    assert!(ring.has_registered_buffers());
-    let fd = file.as_raw_fd();
-    let mut batch = ring.batch();
-    let buf = pool.buffer().unwrap();
-    let at = buf.stable_ptr().cast_mut().cast();
-    let key = batch.read_fixed(&file, buf, 9).push().unwrap().0;
-    let expected = theirs(key, |sqe| {
-        // SAFETY: it only fills the SQE it is given.
-        unsafe { sys::io_uring_prep_read_fixed(sqe, fd, at, 4096, 9, 0) }
-    });
-    assert_eq!(last(&batch), expected);
-    let buf = pool.buffer().unwrap();
-    let at = buf.stable_ptr().cast_mut().cast();
-    let key = batch.write_fixed(&file, buf, 9).push().unwrap().0;
-    let expected = theirs(key, |sqe| {
-        // SAFETY: as above.
-        unsafe { sys::io_uring_prep_write_fixed(sqe, fd, at, 4096, 9, 0) }
-    });
-    assert_eq!(last(&batch), expected);
 }
 
 /// What lay there before does not become half of a command.
