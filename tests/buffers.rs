@@ -10,7 +10,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::memory::{self, Kind};
 use common::relatives::signals;
-use common::rings::WaitFor as _;
 use common::somebody::Somebody;
 use common::{config, in_child, kernel, routes_here};
 use uring_pool::{Cause, Make, PoolBuf, Resource, Ring, RingPool, Route};
@@ -35,7 +34,7 @@ fn copies(ring: &mut Ring<PoolBuf>, pool: &RingPool) {
     let mut batch = ring.batch();
     batch.read_fixed(&from, pool.buffer().unwrap(), SIZE as u64).push().unwrap();
     batch.submit().unwrap();
-    let done = ring.wait_for(1).next().unwrap();
+    let done = ring.wait_through_signals(1).unwrap().next().unwrap();
     assert_eq!(done.result.unwrap() as usize, SIZE);
     let mut buf = done.buf.unwrap();
     assert_eq!(buf[..], content[SIZE..2 * SIZE]);
@@ -44,7 +43,7 @@ fn copies(ring: &mut Ring<PoolBuf>, pool: &RingPool) {
     let mut batch = ring.batch();
     batch.write_fixed(&to, buf, 0).push().unwrap();
     batch.submit().unwrap();
-    assert_eq!(ring.wait_for(1).next().unwrap().result.unwrap(), 100);
+    assert_eq!(ring.wait_through_signals(1).unwrap().next().unwrap().result.unwrap(), 100);
     let mut written = Vec::new();
     to.read_to_end(&mut written).unwrap();
     assert_eq!((written[0], &written[1..]), (b'!', &content[SIZE + 1..SIZE + 100]));

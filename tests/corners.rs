@@ -145,7 +145,7 @@ fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
     let (zero, (read, _write)) = (zero(), nix::unistd::pipe().unwrap());
     // In a process of its own, whose descriptors are nobody else's.
     let child = in_child(|| {
-        routes_here(&config(8)).into_iter().for_each(|route| {
+        for route in routes_here(&config(8)) {
             let before = descriptors();
             for order in orders(Parts::NUMBER) {
                 let of = Arc::new(());
@@ -189,7 +189,7 @@ fn a_pool_its_rings_and_buffers_may_be_dropped_in_every_order() {
                 assert_eq!(alive(&of), 0, "{order:?}");
             }
             assert_eq!(descriptors(), before, "by the route {route}");
-        })
+        }
     });
     assert!(child.succeeded());
 }

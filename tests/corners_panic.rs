@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use common::counted::{Counted, alive};
 use common::relatives::answers;
-use common::rings::WaitFor as _;
 use common::rings::{number, one, rings};
 use common::{config, descriptors, in_child, pool_by, routes_here};
 use uring_pool::{Buf, BufMut};
@@ -98,7 +97,7 @@ fn a_last_share_that_panics_at_its_completion_leaves_the_ring_whole() {
             batch.submit().unwrap();
             assert_eq!(Arc::strong_count(&file), 2);
             drop(file);
-            let next = AssertUnwindSafe(|| drop(ring.wait_for(1).next()));
+            let next = AssertUnwindSafe(|| drop(ring.wait_through_signals(1).unwrap().next()));
             assert!(catch_unwind(next).is_err());
             assert_eq!((alive(&of), ring.in_flight()), (0, 0));
         }

@@ -10,7 +10,6 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use common::config;
-use common::rings::WaitFor as _;
 use common::rings::{number, one, rings};
 use nix::libc;
 use uring_pool::{
@@ -217,7 +216,7 @@ fn a_buffer_too_short_for_statx_is_refused_and_handed_back() {
         let buf = vec![0; Statx::SIZE + 2];
         batch.statx(Dir::current(), c"/", 0, 0, buf).push().unwrap();
         batch.submit().unwrap();
-        assert_eq!(number(&ring.wait_for(1).next().unwrap()), 0);
+        assert_eq!(number(&ring.wait_through_signals(1).unwrap().next().unwrap()), 0);
     }
 }
 
@@ -306,7 +305,7 @@ fn descriptors_that_nobody_takes_are_closed() {
                 }
                 batch.submit().unwrap();
                 if wait {
-                    let _ = ring.wait_for(8);
+                    let _ = ring.wait_through_signals(8).unwrap();
                 }
                 drop(ring);
                 assert_eq!(common::descriptors(), before, "by the route {route}");

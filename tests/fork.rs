@@ -7,7 +7,6 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use common::relatives::{answers, signals, up_front};
-use common::rings::WaitFor as _;
 use common::{config, in_child, pool_by, routes_here};
 use uring_pool::{Cause, Ring, Route};
 
@@ -145,7 +144,7 @@ fn a_childs_copy_of_a_ring_in_use_refuses_to_work_and_disturbs_nobody() {
         });
         assert!(child.succeeded(), "by the route {route}");
         std::fs::File::from(write).write_all(b"there").unwrap();
-        let mut done: Vec<_> = ring.as_mut().unwrap().wait_for(2).collect();
+        let mut done: Vec<_> = ring.as_mut().unwrap().wait_through_signals(2).unwrap().collect();
         done.sort_by_key(|done| done.tag);
         assert_eq!(done[0].buf.as_deref(), Some(&b"there"[..]));
         assert_eq!(*done[1].result.as_ref().unwrap(), 6);

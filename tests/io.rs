@@ -8,7 +8,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::rings::WaitFor as _;
 use common::rings::rings;
 use common::{config, pool_by, routes_here};
 use uring_pool::{Cause, Ring, RingPool};
@@ -31,7 +30,7 @@ fn what_is_written_is_read_back_whatever_the_route() {
             batch.write_at(&file, block(i), 4096 * u64::from(i)).tag(i.into()).push().unwrap();
         }
         assert_eq!(batch.submit().unwrap(), 8);
-        for done in ring.wait_for(8) {
+        for done in ring.wait_through_signals(8).unwrap() {
             assert_eq!(done.result.unwrap(), 4096);
             assert_eq!(done.buf.unwrap(), block(done.tag as u8), "the buffer comes back as it was");
         }
@@ -39,7 +38,8 @@ fn what_is_written_is_read_back_whatever_the_route() {
         batch.fsync(&file).tag(100).push().unwrap();
         batch.fdatasync(&file).tag(101).push().unwrap();
         batch.submit().unwrap();
-        let synced: Vec<_> = ring.wait_for(2).map(|done| done.result.unwrap()).collect();
+        let synced: Vec<_> =
+            ring.wait_through_signals(2).unwrap().map(|done| done.result.unwrap()).collect();
         assert_eq!(synced, [0, 0]);
 
         let mut batch = ring.batch();
@@ -52,7 +52,7 @@ fn what_is_written_is_read_back_whatever_the_route() {
         }
         batch.submit().unwrap();
         let mut seen = 0;
-        for done in ring.wait_for(8) {
+        for done in ring.wait_through_signals(8).unwrap() {
             assert_eq!(done.buf.unwrap(), block(done.tag as u8), "by the route");
             seen += 1;
         }
@@ -69,7 +69,7 @@ fn the_end_of_a_file_is_a_short_read_and_beyond_it_none() {
             let mut batch = ring.batch();
             batch.read_at(&file, vec![b'.'; 16].into(), offset).push().unwrap();
             batch.submit().unwrap();
-            let done = ring.wait_for(1).next().unwrap();
+            let done = ring.wait_through_signals(1).unwrap().next().unwrap();
             assert_eq!(done.result.unwrap(), expected);
             let buf = done.buf.unwrap();
             assert_eq!(buf.len(), 16, "the length is the caller's business");
@@ -88,7 +88,7 @@ fn an_error_of_one_request_comes_with_its_buffer_and_leaves_the_others_alone() {
         batch.read_at(&dir, vec![7; 32], 0).tag(2).push().unwrap();
         batch.write_at(&file, b"fine".to_vec(), 4).tag(3).push().unwrap();
         assert_eq!(batch.submit().unwrap(), 3);
-        let mut done: Vec<_> = ring.wait_for(3).collect();
+        let mut done: Vec<_> = ring.wait_through_signals(3).unwrap().collect();
         done.sort_by_key(|done| done.tag);
         assert_eq!(done[0].result.as_ref().unwrap(), &4);
         assert_eq!(done[1].result.as_ref().unwrap_err().kind(), ErrorKind::IsADirectory);
@@ -113,7 +113,7 @@ fn a_batch_that_is_dropped_or_forgotten_never_reaches_the_kernel() {
         let mut batch = ring.batch();
         batch.nop().tag(9).push().unwrap();
         assert_eq!(batch.submit().unwrap(), 1);
-        let tags: Vec<_> = ring.wait_for(1).map(|done| done.tag).collect();
+        let tags: Vec<_> = ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
         assert_eq!(tags, [9]);
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
@@ -128,7 +128,11 @@ fn a_forgotten_batch_is_not_submitted_by_waiting_either() {
         let mut batch = ring.batch();
         batch.write_at(&file, b"forgotten".to_vec(), 0).push().unwrap();
         std::mem::forget(batch);
-        assert_eq!(ring.wait_for(1).count(), 0, "nothing is in flight, so nothing is awaited");
+        assert_eq!(
+            ring.wait_through_signals(1).unwrap().count(),
+            0,
+            "nothing is in flight, so nothing is awaited"
+        );
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         assert_eq!((text.as_str(), ring.in_flight()), ("", 0));
@@ -158,7 +162,7 @@ fn a_full_queue_hands_the_buffer_back() {
         assert_eq!(full.cause, Cause::TooManyInFlight { limit: 8 });
         assert_eq!(full.buf.as_deref(), Some(&b"ninth"[..]));
         drop(batch);
-        assert_eq!(ring.wait_for(8).count(), 8);
+        assert_eq!(ring.wait_through_signals(8).unwrap().count(), 8);
     }
 }
 
@@ -174,7 +178,8 @@ fn queues_wrap_round_many_times_and_no_completion_is_lost() {
             for round in 0..1000u64 {
                 let n = 1 + round % u64::from(ring.sq_len());
                 nops(&mut ring, expected..expected + n);
-                let tags: Vec<_> = ring.wait_for(n as u32).map(|done| done.tag).collect();
+                let tags: Vec<_> =
+                    ring.wait_through_signals(n as u32).unwrap().map(|done| done.tag).collect();
                 assert_eq!(tags, (expected..expected + n).collect::<Vec<_>>());
                 expected += n;
             }
@@ -186,7 +191,7 @@ fn queues_wrap_round_many_times_and_no_completion_is_lost() {
 fn completions_that_are_not_taken_stay_for_the_next_time() {
     for mut ring in rings::<()>(config(8)) {
         nops(&mut ring, 0..5);
-        let first = ring.wait_for(5).next().unwrap();
+        let first = ring.wait_through_signals(5).unwrap().next().unwrap();
         assert_eq!(first.tag, 0);
         let rest: Vec<_> = ring.peek().map(|done| done.tag).collect();
         assert_eq!(rest, [1, 2, 3, 4]);
@@ -230,7 +235,7 @@ fn a_file_may_be_closed_once_its_request_is_submitted() {
         // Would the number be looked up now, it would find this file instead.
         let _other = File::open("/dev/zero").unwrap();
         File::from(write).write_all(b"pipe").unwrap();
-        let done = ring.wait_for(1).next().unwrap();
+        let done = ring.wait_through_signals(1).unwrap().next().unwrap();
         assert_eq!((done.result.unwrap(), done.buf.unwrap()), (4, b"pipe".to_vec()));
     }
 }
@@ -257,7 +262,7 @@ fn dropping_a_ring_brings_home_what_is_in_flight_and_returns_its_slot() {
         assert_eq!(later, "later");
         let mut ring = pool.claim::<()>().unwrap();
         nops(&mut ring, 5..6);
-        let tags: Vec<_> = ring.wait_for(1).map(|done| done.tag).collect();
+        let tags: Vec<_> = ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
         assert_eq!(tags, [5], "the next user sees no completion that is not its own");
     }
 }
@@ -266,7 +271,7 @@ fn dropping_a_ring_brings_home_what_is_in_flight_and_returns_its_slot() {
 fn a_ring_outlives_the_pool_it_came_from() {
     for mut ring in rings::<()>(config(4)) {
         nops(&mut ring, 0..4);
-        assert_eq!(ring.wait_for(4).count(), 4);
+        assert_eq!(ring.wait_through_signals(4).unwrap().count(), 4);
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use common::rings::WaitFor as _;
 use common::{Child, config, descriptors, in_child, routes_here};
 use uring_pool::{Cause, Make, RingPool, Route};
 
@@ -83,7 +82,7 @@ fn work(pool: &RingPool, marks: &Marks, silent: &OwnedFd) {
         let mut batch = ring.batch();
         batch.nop().tag(round).push().unwrap();
         batch.submit().unwrap();
-        let tags: Vec<_> = ring.wait_for(1).map(|done| done.tag).collect();
+        let tags: Vec<_> = ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
         assert_eq!(tags, [round], "a stray completion");
         if round % 3 == 0 {
             let mut batch = ring.batch();
@@ -133,7 +132,7 @@ fn soak(route: Route, make: Make) {
         let mut batch = ring.batch();
         batch.nop().tag(7).push().unwrap();
         batch.submit().unwrap();
-        let tags: Vec<_> = ring.wait_for(1).map(|done| done.tag).collect();
+        let tags: Vec<_> = ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
         assert_eq!(tags, [7]);
     }
 }

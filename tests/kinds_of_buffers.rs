@@ -9,10 +9,19 @@ use std::sync::Arc;
 
 use common::config;
 use common::direct::direct_file;
-use common::rings::{WaitFor as _, one, rings};
+use common::rings::{one, rings};
 use uring_pool::{AlignedBuf, Vectored};
 
 const BLOCK: usize = 4096;
+
+/// A pipe that takes no more, and how many bytes are in it.
+fn full_pipe() -> (File, File, usize) {
+    let (read, write) = nix::unistd::pipe().unwrap();
+    let (read, mut full) = (File::from(read), File::from(write));
+    let room = nix::fcntl::fcntl(&full, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap() as usize;
+    full.write_all(&vec![1; room]).unwrap();
+    (read, full, room)
+}
 
 #[test]
 fn aligned_buffers_are_read_and_written_past_the_page_cache() {
@@ -50,10 +59,7 @@ fn shared_and_static_bytes_are_written_and_a_share_is_kept_meanwhile() {
     for (mut shared, mut constant) in
         rings::<Arc<[u8]>>(config(8)).into_iter().zip(rings::<&'static [u8]>(config(8)))
     {
-        let (read, write) = nix::unistd::pipe().unwrap();
-        let (mut read, mut full) = (File::from(read), File::from(write));
-        let room = nix::fcntl::fcntl(&full, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap();
-        full.write_all(&vec![1; room as usize]).unwrap();
+        let (mut read, full, room) = full_pipe();
 
         let mut bytes: Arc<[u8]> = Arc::from([2; 50]);
         let mut batch = shared.batch();
@@ -61,8 +67,8 @@ fn shared_and_static_bytes_are_written_and_a_share_is_kept_meanwhile() {
         batch.submit().unwrap();
         assert_eq!(shared.peek().count(), 0, "the pipe is full");
         assert!(Arc::get_mut(&mut bytes).is_none(), "the ring has a share");
-        read.read_exact(&mut vec![0; room as usize]).unwrap();
-        assert_eq!(shared.wait_for(1).next().unwrap().result.unwrap(), 50);
+        read.read_exact(&mut vec![0; room]).unwrap();
+        assert_eq!(shared.wait_through_signals(1).unwrap().next().unwrap().result.unwrap(), 50);
         assert!(Arc::get_mut(&mut bytes).is_some(), "nobody else has one any more");
 
         let done = one!(constant, |batch| batch.write(&full, b"constant"));
@@ -82,10 +88,7 @@ mod of_bytes {
     #[test]
     fn shared_bytes_are_written_and_are_nobodys_to_change_meanwhile() {
         for mut ring in rings::<Bytes>(config(8)) {
-            let (read, write) = nix::unistd::pipe().unwrap();
-            let (mut read, mut full) = (File::from(read), File::from(write));
-            let room = nix::fcntl::fcntl(&full, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap();
-            full.write_all(&vec![1; room as usize]).unwrap();
+            let (mut read, full, room) = full_pipe();
 
             let bytes = Bytes::from(vec![2; 100]);
             let mut batch = ring.batch();
@@ -94,8 +97,8 @@ mod of_bytes {
             assert_eq!(ring.peek().count(), 0, "the pipe is full");
             let bytes = bytes.try_into_mut().expect_err("the ring has a share");
 
-            read.read_exact(&mut vec![0; room as usize]).unwrap();
-            let done = ring.wait_for(1).next().unwrap();
+            read.read_exact(&mut vec![0; room]).unwrap();
+            let done = ring.wait_through_signals(1).unwrap().next().unwrap();
             assert_eq!(done.result.unwrap(), 50);
             let mut text = [0; 50];
             read.read_exact(&mut text).unwrap();

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use common::live::{Alive, Live};
 use common::relatives::answers;
-use common::rings::WaitFor as _;
 use common::sanitizer::{ADDRESS, VALGRIND, left_out};
 use common::silent::submit_reads;
 use common::{cannot, config, descriptors, maps, page, routes_here};
@@ -54,11 +53,11 @@ impl Files {
         batch.nop().push().unwrap();
         batch.write_at(&self.file, vec![byte; 100], 0).push().unwrap();
         batch.submit().unwrap();
-        assert_eq!(ring.wait_for(2).count(), 2);
+        assert_eq!(ring.wait_through_signals(2).unwrap().count(), 2);
         let mut batch = ring.batch();
         batch.read_at(&self.file, vec![0; 100], 0).push().unwrap();
         batch.submit().unwrap();
-        let done = ring.wait_for(1).next().unwrap();
+        let done = ring.wait_through_signals(1).unwrap().next().unwrap();
         assert_eq!((done.result.unwrap(), done.buf.unwrap()), (100, vec![byte; 100]));
     }
 

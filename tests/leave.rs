@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use common::relatives::answers;
-use common::rings::WaitFor as _;
 use common::sanitizer::{VALGRIND, left_out};
 use common::{config, in_child, pool_by, routes_here};
 use uring_pool::{Buf, BufMut, Cause, PgAioUringCaps, Ring, RingPool};
@@ -183,5 +182,5 @@ fn a_buffer_whose_code_panics_leaves_the_ring_as_it_was() {
     let push = std::panic::AssertUnwindSafe(|| ring.batch().write_at(&file, Bad, 0).push().is_ok());
     assert!(std::panic::catch_unwind(push).is_err());
     assert_eq!(ring.in_flight(), 0);
-    assert_eq!(ring.wait_for(1).count(), 0);
+    assert_eq!(ring.wait_through_signals(1).unwrap().count(), 0);
 }

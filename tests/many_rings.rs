@@ -4,7 +4,6 @@
 
 mod common;
 
-use common::rings::WaitFor as _;
 use common::{cannot, config, descriptors};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use uring_pool::{Limits, Make, PgAioUringCaps, RingPool};
@@ -43,7 +42,7 @@ fn fifteen_thousand_rings_are_made_up_front_and_the_last_works_like_the_first() 
         let mut batch = ring.batch();
         batch.nop().tag(slot as u64).push().unwrap();
         batch.submit().unwrap();
-        let done = ring.wait_for(1).next().unwrap();
+        let done = ring.wait_through_signals(1).unwrap().next().unwrap();
         assert_eq!((done.tag, done.result.unwrap()), (slot as u64, 0));
     }
     drop(pool);

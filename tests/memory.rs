@@ -4,7 +4,6 @@
 mod common;
 
 use common::memory::{self, Kind, callers};
-use common::rings::WaitFor as _;
 use common::{config, page, routes_here};
 use nix::errno::Errno;
 use uring_pool::{Cause, Fallback, Memory, PgAioUringCaps, Refusal, RingPool, Route};
@@ -38,7 +37,11 @@ fn rings_work_in_every_kind_of_memory_by_the_route_that_was_found_for_it() {
             let mut batch = ring.batch();
             batch.write_at(&file, vec![i as u8; 10], 10 * i as u64).push().unwrap();
             batch.submit().unwrap();
-            assert_eq!(ring.wait_for(1).next().unwrap().result.unwrap(), 10, "{kind}");
+            assert_eq!(
+                ring.wait_through_signals(1).unwrap().next().unwrap().result.unwrap(),
+                10,
+                "{kind}"
+            );
         }
         drop(rings);
         assert_eq!(pool.stats().idle, RINGS, "{kind}");

@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use common::rings::WaitFor as _;
 use common::sanitizer::{VALGRIND, left_out};
 use common::{config, pool_by, routes_here};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -161,7 +160,7 @@ fn fill(ring: &mut Ring<()>, mark: u64) -> u64 {
 fn check(ring: &mut Ring<()>, mark: u64, what: &str) {
     let cq = u64::from(ring.cq_len());
     let mut expected = 0;
-    for done in ring.wait_for(cq as u32) {
+    for done in ring.wait_through_signals(cq as u32).unwrap() {
         assert_eq!(done.tag, mark | expected, "{what}: another ring's entry");
         assert_eq!(done.result.unwrap(), 0, "{what}");
         expected += 1;
@@ -193,7 +192,7 @@ fn drive(config: RingConfig, route: Route) {
             let mut batch = ring.batch();
             batch.nop().push().unwrap();
             batch.submit().unwrap();
-            assert_eq!(ring.wait_for(1).count(), 1);
+            assert_eq!(ring.wait_through_signals(1).unwrap().count(), 1);
         }
         let mark = |i: usize| (i as u64 + 1) << 48 | (round + 1) << 32;
         // All are full at the same time before the first is looked at.
@@ -263,7 +262,8 @@ fn neighbours_of_a_ring_that_comes_and_goes_keep_their_requests_and_completions(
             assert_eq!(lease.slot(), 1);
             drop(lease);
             assert_eq!(prepared.submit().unwrap(), 64);
-            let tags: Vec<u64> = ahead.wait_for(64).map(|done| done.tag).collect();
+            let tags: Vec<u64> =
+                ahead.wait_through_signals(64).unwrap().map(|done| done.tag).collect();
             assert!(tags.into_iter().eq((0..64).map(|i| 3 << 48 | round << 32 | i)), "{round}");
             check(&mut left, 1 << 48 | round << 32, "left");
             check(&mut right, 2 << 48 | round << 32, "right");

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::config;
-use common::rings::WaitFor as _;
 use uring_pool::{AsyncPolicy, Batch, Ring};
 
 /// Whether a request of a thread of its own was given to a worker: from Linux 5.12 on those are
@@ -28,7 +27,7 @@ where
         }
         push(&mut batch, &file);
         batch.submit().unwrap();
-        let done = ring.wait_for(1).next().unwrap();
+        let done = ring.wait_through_signals(1).unwrap().next().unwrap();
         assert!(done.result.unwrap() > 0);
         let worker = format!("iou-wrk-{}", nix::unistd::gettid());
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();

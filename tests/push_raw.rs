@@ -6,7 +6,6 @@ mod common;
 use std::os::fd::AsRawFd;
 
 use common::config;
-use common::rings::WaitFor as _;
 use common::rings::{all, number, one, rings};
 use nix::libc;
 use uring_pool::{Cause, sys};
@@ -71,7 +70,7 @@ fn a_request_that_completes_several_times_gives_its_buffer_back_with_the_last() 
         batch.submit().unwrap();
         for _ in 0..3 {
             nix::unistd::write(&write, b"x").unwrap();
-            let done = ring.wait_for(1).next().unwrap();
+            let done = ring.wait_through_signals(1).unwrap().next().unwrap();
             if number(&done) == -libc::EINVAL {
                 return common::cannot("multishot poll", "needs Linux 5.13");
             }

@@ -3,7 +3,6 @@
 
 mod common;
 
-use common::rings::WaitFor as _;
 use common::{config, in_child, pool_by, routes_here};
 use uring_pool::{Make, RingPool, sys};
 
@@ -58,7 +57,7 @@ fn a_ring_that_a_child_has_used_starts_where_the_child_left_it() {
                 batch.nop().push().unwrap();
             }
             batch.submit().unwrap();
-            assert_eq!(ring.wait_for(5).count(), 5);
+            assert_eq!(ring.wait_through_signals(5).unwrap().count(), 5);
         });
         assert!(child.succeeded());
         let mut ring = sys::io_uring::default();

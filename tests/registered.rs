@@ -5,14 +5,14 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use common::registered::refused;
-use common::rings::WaitFor as _;
 use common::rings::{all, number, one, rings};
 use common::sanitizer::{VALGRIND, left_out};
+use common::socket::socket;
 use common::{config, in_child, pool_by, routes_here};
 use nix::libc;
 use uring_pool::{
@@ -66,7 +66,7 @@ fn registered_sockets_are_listened_at_polled_sent_to_and_received_from() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = SocketAddress::from(listener.local_addr().unwrap());
         let at = ring.register_file(&listener).unwrap();
-        let client = ring.register_file(&socket()).unwrap();
+        let client = ring.register_file(&socket(libc::AF_INET)).unwrap();
         drop(listener);
         let mut batch = ring.batch();
         batch.accept(&at).tag(1).push().unwrap();
@@ -87,16 +87,6 @@ fn registered_sockets_are_listened_at_polled_sent_to_and_received_from() {
         let end = one!(ring, |batch| batch.recv(&server, vec![0; 8], RecvFlags::empty()));
         assert_eq!(number(&end), 0);
     }
-}
-
-fn socket() -> OwnedFd {
-    #![allow(unsafe_code)]
-    use std::os::fd::FromRawFd;
-    // SAFETY: it takes numbers only.
-    let fd = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: it has just been made, and nobody else has it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 #[test]
@@ -177,6 +167,12 @@ fn a_request_of_a_registered_file_may_start_late_and_has_its_file_then() {
     }
 }
 
+/// A ready `IORING_OP_FSYNC` of the file that is registered there.
+fn fsync_of_place(index: u32) -> sys::io_uring_sqe {
+    const FIXED_FILE: u8 = 1;
+    sys::io_uring_sqe { opcode: 3, flags: FIXED_FILE, fd: index as i32, ..Default::default() }
+}
+
 /// As one of a builder does.
 #[test]
 fn a_ready_sqe_of_a_registered_file_keeps_its_place() {
@@ -186,13 +182,10 @@ fn a_ready_sqe_of_a_registered_file_keeps_its_place() {
         let file = ring.register_file(&tempfile::tempfile().unwrap()).unwrap();
         let (theirs, mut ours) = UnixStream::pair().unwrap();
         let theirs = Arc::new(theirs);
-        let mut sqe = sys::io_uring_sqe::default();
-        // IORING_OP_FSYNC, IOSQE_FIXED_FILE
-        (sqe.opcode, sqe.flags, sqe.fd) = (3, 1, file.index() as i32);
         let mut batch = ring.batch();
         batch.read(&theirs, vec![0; 1]).keep(&theirs).link().push().unwrap();
         // SAFETY: it points to nothing.
-        unsafe { batch.push_raw(&sqe, 1, None) }.unwrap();
+        unsafe { batch.push_raw(&fsync_of_place(file.index()), 1, None) }.unwrap();
         batch.submit().unwrap();
         assert_eq!(refused(ring.unregister_file(file)), Cause::FileInUse);
         ours.write_all(b"!").unwrap();
@@ -287,13 +280,11 @@ fn the_next_user_of_a_ring_finds_nothing_registered() {
         (&ours).read_to_end(&mut got).unwrap();
         assert_eq!(got, b"x", "and the socket has been closed");
         not_registered(&mut ring, file);
-        let mut sqe = sys::io_uring_sqe::default();
-        (sqe.opcode, sqe.flags, sqe.fd) = (3, 1, 0); // IORING_OP_FSYNC, IOSQE_FIXED_FILE
         let mut batch = ring.batch();
         // SAFETY: it points to nothing.
-        unsafe { batch.push_raw(&sqe, 0, None) }.unwrap();
+        unsafe { batch.push_raw(&fsync_of_place(0), 0, None) }.unwrap();
         batch.submit().unwrap();
-        assert_eq!(number(&ring.wait_for(1).next().unwrap()), -libc::EBADF);
+        assert_eq!(number(&ring.wait_through_signals(1).unwrap().next().unwrap()), -libc::EBADF);
         ring.reserve_files(4).unwrap();
     }
 }

@@ -4,26 +4,14 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
-use common::rings::WaitFor as _;
 use common::rings::{all, number, one, rings};
+use common::socket::socket;
 use common::{config, descriptors, in_child, pool_by, routes_here};
 use nix::libc;
 use uring_pool::{PollEvents, RecvFlags, SendFlags, SocketAddress};
-
-/// A socket that is connected to nothing yet.
-fn socket(family: i32) -> OwnedFd {
-    #![allow(unsafe_code)]
-    use std::os::fd::FromRawFd;
-    // SAFETY: it takes numbers only.
-    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
-    assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: it has just been made, and nobody else has it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
-}
 
 #[test]
 fn a_connection_is_made_accepted_and_used_by_requests() {
@@ -89,7 +77,7 @@ fn an_address_and_a_socket_may_go_once_their_request_is_submitted() {
         batch.connect(&client, &to).push().unwrap();
         batch.submit().unwrap();
         drop((client, to));
-        assert_eq!(number(&ring.wait_for(1).next().unwrap()), 0);
+        assert_eq!(number(&ring.wait_through_signals(1).unwrap().next().unwrap()), 0);
     }
 }
 
@@ -138,7 +126,7 @@ fn a_poll_tells_what_came() {
         batch.submit().unwrap();
         assert_eq!(ring.peek().count(), 0);
         theirs.write_all(b"x").unwrap();
-        let done = ring.wait_for(1).next().unwrap();
+        let done = ring.wait_through_signals(1).unwrap().next().unwrap();
         assert_eq!(events(&done), PollEvents::IN);
         assert_eq!((&ours).read(&mut [0]).unwrap(), 1);
         drop(theirs);

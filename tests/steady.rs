@@ -7,7 +7,6 @@ mod common;
 use std::fs::File;
 
 use common::live::Live;
-use common::rings::WaitFor as _;
 use common::sanitizer::{ADDRESS, left_out};
 use common::seccomp::allow_only;
 use common::{config, in_child, pool_by, routes_here};
@@ -27,7 +26,7 @@ fn read_zeroes(ring: &mut Ring<Vec<u8>>, zeroes: &File, idle: &mut Vec<Vec<u8>>)
         batch.read_at(zeroes, buf, 0).push().unwrap();
     }
     assert_eq!(batch.submit().unwrap(), count);
-    for done in ring.wait_for(count) {
+    for done in ring.wait_through_signals(count).unwrap() {
         let buf = done.buf.unwrap();
         assert_eq!(done.result.unwrap() as usize, buf.len());
         idle.push(buf);
@@ -45,7 +44,7 @@ fn nops<B>(ring: &mut Ring<B>) {
     }
     assert_eq!(batch.submit().unwrap(), BATCH);
     assert_eq!(
-        ring.wait_for(BATCH).map(|done| done.tag).sum::<u64>(),
+        ring.wait_through_signals(BATCH).unwrap().map(|done| done.tag).sum::<u64>(),
         u64::from(BATCH * (BATCH - 1) / 2)
     );
 }

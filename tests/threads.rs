@@ -5,7 +5,6 @@ mod common;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
-use common::rings::WaitFor as _;
 use common::{config, pool_by, routes_here};
 use uring_pool::{Cause, RingConfig, RingPool};
 
@@ -34,7 +33,7 @@ fn threads_that_claim_at_the_same_time_never_hold_the_same_ring_and_lose_none() 
                         let mut batch = ring.batch();
                         batch.nop().tag(tag).push().unwrap();
                         batch.submit().unwrap();
-                        assert_eq!(ring.wait_for(1).next().unwrap().tag, tag);
+                        assert_eq!(ring.wait_through_signals(1).unwrap().next().unwrap().tag, tag);
                         assert!(mark.swap(false, SeqCst));
                     }
                 });

@@ -12,6 +12,7 @@ pub(crate) mod rings;
 pub(crate) mod sanitizer;
 pub(crate) mod seccomp;
 pub(crate) mod silent;
+pub(crate) mod socket;
 pub(crate) mod somebody;
 
 use uring_pool::{Cause, PgAioUringCaps, RingConfig, RingPool, Route};

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::libc;
 use uring_pool::{Cause, Completion, Ring};
 
-use super::rings::{WaitFor, number};
+use super::rings::number;
 
 pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, uring_pool::Error>) -> Cause {
     result.unwrap_err().cause()
@@ -32,7 +32,7 @@ fn without_its_number(ring: &mut Ring<Vec<u8>>) -> Completion<Vec<u8>> {
     let mut batch = ring.batch();
     batch.nop().push().unwrap();
     batch.submit().unwrap();
-    let done = ring.wait_for(1).next().unwrap();
+    let done = ring.wait_through_signals(1).unwrap().next().unwrap();
     // SAFETY: as above.
     assert_eq!(unsafe { libc::dup2(aside.as_raw_fd(), number) }, number);
     done

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use uring_pool::{Make, Ring, RingPool, Route};
 
 use super::config;
-use super::rings::WaitFor;
 
 /// A pool with every ring made, by this route.
 pub(crate) fn up_front(route: Route, rings: usize) -> RingPool {
@@ -27,6 +26,6 @@ pub(crate) fn answers(ring: &mut Ring<()>, tag: u64) {
     let mut batch = ring.batch();
     batch.nop().tag(tag).push().unwrap();
     batch.submit().unwrap();
-    let tags: Vec<_> = ring.wait_for(1).map(|done| done.tag).collect();
+    let tags: Vec<_> = ring.wait_through_signals(1).unwrap().map(|done| done.tag).collect();
     assert_eq!(tags, [tag]);
 }

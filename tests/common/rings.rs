@@ -1,6 +1,6 @@
 //! Rings by each route, and one request at a time on them.
 
-use uring_pool::{Cause, Completion, Completions, Ring, RingConfig};
+use uring_pool::{Cause, Completion, Ring, RingConfig};
 
 use super::{pool_by, routes_here};
 
@@ -14,18 +14,6 @@ pub(crate) fn rings<B: 'static>(config: RingConfig) -> Vec<Ring<B>> {
     routes_here(&config).into_iter().filter_map(claim).collect()
 }
 
-/// Waiting that only the end ends, and that has one.
-pub(crate) trait WaitFor<B: 'static> {
-    /// As [`Ring::wait_through_signals`].
-    fn wait_for(&mut self, n: u32) -> Completions<'_, B>;
-}
-
-impl<B: 'static> WaitFor<B> for Ring<B> {
-    fn wait_for(&mut self, n: u32) -> Completions<'_, B> {
-        self.wait_through_signals(n).unwrap()
-    }
-}
-
 /// Submits one request and waits for it. (A macro, since Rust 1.85 takes what a closure's request
 /// borrows to be borrowed for ever.)
 #[allow(unused_macros)]
@@ -34,7 +22,7 @@ macro_rules! one {
         let mut $batch = $ring.batch();
         $request.push().unwrap();
         assert_eq!($batch.submit().unwrap(), 1);
-        $crate::common::rings::WaitFor::wait_for(&mut $ring, 1).next().unwrap()
+        $ring.wait_through_signals(1).unwrap().next().unwrap()
     }};
 }
 #[allow(unused_imports)]
@@ -44,7 +32,7 @@ pub(crate) use one;
 pub(crate) fn all<B: 'static>(ring: &mut Ring<B>) -> Vec<Completion<B>> {
     let mut done = Vec::new();
     while ring.in_flight() > 0 {
-        done.extend(ring.wait_for(1));
+        done.extend(ring.wait_through_signals(1).unwrap());
     }
     done.sort_by_key(|done| done.tag);
     done
